@@ -1,0 +1,87 @@
+import type { Peer } from "../transport/types";
+
+/** Method names by their registered spelling (RFC 7252 §12.1.1, RFC 8132 §4). */
+export type Method = "GET" | "POST" | "PUT" | "DELETE" | "FETCH" | "PATCH" | "iPATCH";
+
+/** A response code as people write it, for instance "2.05". */
+export type Code = `${number}.${string}`;
+
+/** A request to a peer. */
+export interface CoapRequest {
+  method: Method;
+  /** Decoded path segments. */
+  path: readonly string[];
+  /** Uri-Query options, one string each. */
+  query?: readonly string[];
+  accept?: number;
+  contentFormat?: number;
+  payload?: Uint8Array;
+  /** Milliseconds for the whole exchange after the request was sent first; default 120000. */
+  timeoutMs?: number;
+  /** Largest block to use for this peer, in bytes; default 1024, Pelion's client wants 512. */
+  blockSize?: number;
+}
+
+/** A complete response, blocks put together. */
+export interface CoapResponse {
+  code: Code;
+  contentFormat: number | null;
+  payload: Uint8Array;
+  locationPath: readonly string[];
+  observe: number | null;
+  maxAge: number | null;
+}
+
+/** Why a request to a peer got no response. */
+export type CoapFailureKind = "timeout" | "reset" | "closed" | "cancelled" | "too_large" | "bad_response";
+
+/** Thrown (rejected) by {@link CoapEndpoint.request} and observe when there is no response to hand out. */
+export class CoapFailure extends Error {
+  constructor(
+    readonly kind: CoapFailureKind,
+    message: string,
+  ) {
+    super(message);
+    this.name = "CoapFailure";
+  }
+}
+
+/** A whole request from a peer, blocks put together. */
+export interface IncomingRequest {
+  readonly peer: Peer;
+  readonly method: Method;
+  readonly path: readonly string[];
+  readonly query: readonly string[];
+  readonly confirmable: boolean;
+  readonly contentFormat: number | null;
+  readonly accept: number | null;
+  readonly payload: Uint8Array;
+  /** Hex of the token, for logs and timelines. */
+  readonly token: string;
+}
+
+/** What a handler answers. */
+export interface OutgoingResponse {
+  code: Code;
+  payload?: Uint8Array | string;
+  contentFormat?: number;
+  locationPath?: readonly string[];
+  maxAge?: number;
+  /** Runs once the answer was handed to the transport. */
+  sent?: () => void;
+}
+
+export type RequestHandler = (request: IncomingRequest) => Promise<OutgoingResponse> | OutgoingResponse;
+
+/** A running observation (RFC 7641) as its client sees it. */
+export interface CoapObservation {
+  /** The answer to the GET that started it. */
+  readonly first: CoapResponse;
+  /** Hex of the token. */
+  readonly token: string;
+  /** Cancels: GET with Observe 1 and the same token (RFC 7641 §3.6); resolves when answered or given up. */
+  cancel(): Promise<void>;
+}
+
+/** Called for every newer notification; an error code is the last one (RFC 7641 §4.2). */
+export type NotificationHandler = (response: CoapResponse) => void;

@@ -1,0 +1,57 @@
+import type { Clock } from "../clock";
+import type { PrismaClient } from "../db";
+import { ServiceError } from "./errors";
+
+/** Who does it. */
+export type Actor =
+  | { kind: "user"; id: string; accountId: string; role: "administrator" | "developer"; email: string }
+  | { kind: "apiKey"; id: string; accountId: string; name: string }
+  | { kind: "device"; id: string; accountId: string }
+  | { kind: "system" };
+
+/** What every verb gets beside its input. */
+export interface Context {
+  db: PrismaClient;
+  clock: Clock;
+  actor: Actor;
+  /** Tells the other process; never throws, a process that is down is told when it comes back. */
+  bus: BusClient;
+  /** Seals secrets at rest. */
+  vault: Vault;
+}
+
+/** The part of the bus that verbs use (server/bus). */
+export interface BusClient {
+  /** Asks the gateway to do something with a device; throws ServiceError "unavailable" when it is down. */
+  request<K extends keyof import("../bus/messages").GatewayRequests>(
+    op: K,
+    input: import("../bus/messages").GatewayRequests[K]["input"],
+  ): Promise<import("../bus/messages").GatewayRequests[K]["output"]>;
+  publish(message: import("../bus/messages").BusEvent): void;
+}
+
+/** Authenticated encryption with a key outside the database (server/pki/vault.ts). */
+export interface Vault {
+  seal(plain: Uint8Array, purpose: string): Uint8Array;
+  open(sealed: Uint8Array, purpose: string): Uint8Array;
+}
+
+/** The account the actor acts in; the first line of every account-scoped verb. */
+export function accountOf(actor: Actor): string {
+  if (actor.kind === "system") throw new ServiceError("forbidden", "This needs an account.");
+  return actor.accountId;
+}
+
+/** How an actor is written into events and audit rows. */
+export function actorLabel(actor: Actor): string {
+  switch (actor.kind) {
+    case "user":
+      return `user:${actor.email}`;
+    case "apiKey":
+      return `key:${actor.name}`;
+    case "device":
+      return "device";
+    case "system":
+      return "system";
+  }
+}
