@@ -7,6 +7,8 @@ export type Actor =
   | { kind: "user"; id: string; accountId: string; role: "administrator" | "developer"; email: string }
   | { kind: "apiKey"; id: string; accountId: string; name: string }
   | { kind: "device"; id: string; accountId: string }
+  /** Somebody with a shell on the server, acting in an account. */
+  | { kind: "operator"; accountId: string }
   | { kind: "system" };
 
 /** What every verb gets beside its input. */
@@ -36,10 +38,21 @@ export interface Vault {
   open(sealed: Uint8Array, purpose: string): Uint8Array;
 }
 
-/** The account the actor acts in; the first line of every account-scoped verb. */
+/** The account the actor acts in. */
 export function accountOf(actor: Actor): string {
   if (actor.kind === "system") throw new ServiceError("forbidden", "This needs an account.");
   return actor.accountId;
+}
+
+/** The account of a person or their key; the first line of every verb that people use. */
+export function memberAccount(actor: Actor): string {
+  if (actor.kind === "device") throw new ServiceError("forbidden", "A device may not do this.");
+  return accountOf(actor);
+}
+
+/** Lets only the service itself pass; the first line of verbs that read secrets or every account. */
+export function requireSystem(actor: Actor): void {
+  if (actor.kind !== "system") throw new ServiceError("forbidden", "Only the service itself may do this.");
 }
 
 /** How an actor is written into events and audit rows. */
@@ -51,6 +64,8 @@ export function actorLabel(actor: Actor): string {
       return `key:${actor.name}`;
     case "device":
       return "device";
+    case "operator":
+      return "operator";
     case "system":
       return "system";
   }

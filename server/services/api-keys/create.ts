@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { actorLabel, type Context, memberAccount } from "../context";
+import { ServiceError } from "../errors";
+import { recordEvent } from "../events/record";
+import { newId } from "../ids";
+import { transaction } from "../transaction";
+import { nameField, validate } from "../validate";
+import { makeKey } from "./key";
+
+export const createApiKeyInput = z.object({
+  name: nameField(100),
+  expiresAt: z.date().nullish(),
+});
+
+/** Keys of one account; more are a mistake in a script. */
+const KEYS_PER_ACCOUNT = 100;
+
+/** Makes an API key; the only time that the whole key is seen. */
+export async function createApiKey(
+  ctx: Context,
+  input: z.input<typeof createApiKeyInput>,
+): Promise<{ id: string; name: string; key: string }> {
+  const accountId = memberAccount(ctx.actor);
+  const { name, expiresAt } = validate(createApiKeyInput, input);
+  const at = ctx.clock.now();
+  if (expiresAt && expiresAt.getTime() <= at) {
+    throw new ServiceError("validation_error", "expiresAt: must be in the future", [
+      { name: "expiresAt", message: "must be in the future" },
+    ]);
+  }
+  const id = newId(at);
+  const { key, prefix, hash } = makeKey(accountId, id);
+  await transaction(ctx, async (tx, tell) => {
+    await tx.apiKey.create({
+      data: {
+        id,
+        accountId,
+        name,
+        prefix,
+        hash,
+        expiresAt: expiresAt ?? null,
+        createdBy: actorLabel(ctx.actor),
+        createdAt: new Date(at),
+        updatedAt: new Date(at),
+      },
+    });
+    if ((await tx.apiKey.count({ where: { accountId } })) > KEYS_PER_ACCOUNT) {
+      throw new ServiceError("limit_exceeded", `An account may have ${KEYS_PER_ACCOUNT} API keys.`);
+    }
+    tell(
+      await recordEvent(ctx, tx, "key.created", { accountId, deviceId: null, data: { keyId: id, name } }),
+    );
+  });
+  return { id, name, key };
+}

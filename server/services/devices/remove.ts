@@ -1,0 +1,26 @@
+import type { z } from "zod";
+import { type Context, memberAccount } from "../context";
+import { notFound } from "../errors";
+import { recordEvent } from "../events/record";
+import { tellGateway, transaction } from "../transaction";
+import { idInput, validate } from "../validate";
+
+export const removeDeviceInput = idInput;
+
+/** Takes a device out of the directory and ends its sessions; it comes back as a new one when it bootstraps. */
+export async function removeDevice(ctx: Context, input: z.input<typeof removeDeviceInput>): Promise<void> {
+  const accountId = memberAccount(ctx.actor);
+  const { id } = validate(removeDeviceInput, input);
+  const named = await ctx.db.device.findFirst({
+    where: { id, accountId },
+    select: { name: true, endpointName: true },
+  });
+  if (!named) throw notFound("Device");
+  await transaction(ctx, async (tx, tell) => {
+    const { count } = await tx.device.deleteMany({ where: { id, accountId } });
+    if (count === 0) throw notFound("Device");
+    tell(await recordEvent(ctx, tx, "device.deleted", { accountId, deviceId: id, data: named }));
+    tell({ kind: "device", accountId, deviceId: id, change: "deleted" });
+  });
+  await tellGateway(ctx, "device.removed", { accountId, deviceId: id });
+}

@@ -1,0 +1,45 @@
+import type { ResourceValue } from "@/server/bus/messages";
+
+/** A last known value; `at` in milliseconds since 1970. */
+export interface KnownValue {
+  value: ResourceValue;
+  at: number;
+  source: "read" | "notify" | "write";
+}
+
+/** A resource in the tree of a device. */
+export interface ResourceNode {
+  path: string;
+  id: number;
+  name: string;
+  operations: "R" | "W" | "RW" | "E" | "";
+  /** Type of the definition, null when there is none. */
+  type: string | null;
+  units: string | null;
+  multiple: boolean;
+  mandatory: boolean;
+  /** The device named it or gave its value; otherwise only the definition says it may be there. */
+  presented: boolean;
+  observable: boolean;
+  /** It, or what it is part of, is observed. */
+  observed: boolean;
+  value: KnownValue | null;
+  /** Last known values of a multiple resource. */
+  items: (KnownValue & { path: string; id: number })[];
+}
+
+export interface ObjectNode {
+  id: number;
+  name: string;
+  /** As presented by the device. */
+  version: string | null;
+  /** False: not in the registry, so names and types are unknown. */
+  defined: boolean;
+  instances: { id: number; path: string; observed: boolean; resources: ResourceNode[] }[];
+}
+
+export interface ResourceTree {
+  registered: boolean;
+  rootPath: string;
+  objects: ObjectNode[];
+}

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { type Context, memberAccount } from "../context";
+import { notFound } from "../errors";
+import { recordEvent } from "../events/record";
+import { transaction } from "../transaction";
+import { descriptionField, idField, validate } from "../validate";
+
+const attributeName = z
+  .string()
+  .regex(/^[A-Za-z]/, "must start with a letter")
+  .max(128, "may have at most 128 characters");
+
+/** Pelion's limits: five pairs, 128 characters each. */
+export const customAttributesField = z
+  .record(attributeName, z.string().max(128, "may have at most 128 characters"))
+  .refine((pairs) => Object.keys(pairs).length <= 5, "may hold at most 5 pairs");
+
+export const updateDeviceInput = z
+  .object({
+    id: idField,
+    name: descriptionField(128).optional(),
+    description: descriptionField(2000).optional(),
+    endpointType: descriptionField(64).optional(),
+    /** Takes the place of all there are. */
+    customAttributes: customAttributesField.optional(),
+  })
+  .refine(
+    ({ id: _, ...changes }) => Object.values(changes).some((value) => value !== undefined),
+    "must change something",
+  );
+
+const words = {
+  name: "name",
+  description: "description",
+  endpointType: "endpoint type",
+  customAttributes: "custom attributes",
+} as const;
+
+/** Changes what people say of a device. */
+export async function updateDevice(
+  ctx: Context,
+  input: z.input<typeof updateDeviceInput>,
+): Promise<void> {
+  const accountId = memberAccount(ctx.actor);
+  const { id, customAttributes, ...texts } = validate(updateDeviceInput, input);
+  const changes = {
+    ...texts,
+    ...(customAttributes && { customAttributes: JSON.stringify(customAttributes) }),
+  };
+  const fields = Object.entries(words).flatMap(([field, word]) =>
+    changes[field as keyof typeof words] === undefined ? [] : [word],
+  );
+  await transaction(ctx, async (tx, tell) => {
+    const { count } = await tx.device.updateMany({
+      where: { id, accountId },
+      data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+    });
+    if (count === 0) throw notFound("Device");
+    tell(
+      await recordEvent(ctx, tx, "device.updated", {
+        accountId,
+        deviceId: id,
+        data: { fields, ...(texts.name !== undefined && { name: texts.name }) },
+      }),
+    );
+    tell({ kind: "device", accountId, deviceId: id, change: "updated" });
+  });
+}
