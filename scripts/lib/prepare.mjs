@@ -131,13 +131,19 @@ export function buildPages(progress) {
 }
 
 /** Brings the clone to the point that is needed; every step is skipped when its inputs did not change. */
-export function prepare(progress = new Progress(), { upTo = "pages" } = {}) {
-  return withLock(progress, async () => {
-    await install(progress);
-    await generate(progress);
-    if (upTo === "client") return;
-    await bundle(progress);
-    if (upTo === "bundles") return;
-    await buildPages(progress);
-  });
+export async function prepare(progress = new Progress(), { upTo = "pages" } = {}) {
+  const interrupted = () => process.exit(130);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, interrupted);
+  try {
+    await withLock(progress, async () => {
+      await install(progress);
+      await generate(progress);
+      if (upTo === "client") return;
+      await bundle(progress);
+      if (upTo === "bundles") return;
+      await buildPages(progress);
+    });
+  } finally {
+    for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupted);
+  }
 }

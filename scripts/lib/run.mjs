@@ -13,6 +13,9 @@ export function run(command, args, { env = {}, cwd = root, what = command, shell
       stdio: ["ignore", "pipe", "pipe"],
       shell,
     });
+    // Nothing that was started here outlives this process.
+    const end = () => child.kill();
+    process.once("exit", end);
     let output = "";
     const take = (chunk) => {
       output += chunk;
@@ -22,6 +25,7 @@ export function run(command, args, { env = {}, cwd = root, what = command, shell
     child.stderr.on("data", take);
     child.on("error", (error) => reject(new StepError(`${what} could not start: ${error.message}`)));
     child.on("close", (code, signal) => {
+      process.off("exit", end);
       if (code === 0) resolve(output);
       else
         reject(
