@@ -5,6 +5,8 @@ import { z } from "zod";
 const id = z.string().regex(/^[0-9a-f]{32}$/);
 const path = z.string().regex(/^(\/|(\/\d{1,5}){1,4})$/, "a LwM2M path such as /3/0/0");
 const scope = { accountId: id, deviceId: id };
+/** Who asked, as written into the timeline. */
+const asked = { ...scope, actor: z.string().max(320).optional() };
 
 /** A decoded resource value; integers beyond 2^53 travel as text, opaque as base64. */
 export const resourceValue = z.discriminatedUnion("type", [
@@ -47,13 +49,16 @@ export const gatewayRequests = {
   },
   /** Trusted certificates changed: load them again; end the sessions that rest on one that is gone. */
   "trust.reload": { input: z.object({}), output: z.object({ trusted: z.number() }) },
-  "device.read": { input: z.object({ ...scope, path }), output: operationResult },
-  "device.write": { input: z.object({ ...scope, path, value: resourceValue }), output: operationResult },
-  "device.execute": { input: z.object({ ...scope, path, args: z.string().max(1024) }), output: operationResult },
-  "device.observe": { input: z.object({ ...scope, path }), output: operationResult },
-  "device.unobserve": { input: z.object({ ...scope, path }), output: operationResult },
+  "device.read": { input: z.object({ ...asked, path }), output: operationResult },
+  "device.write": { input: z.object({ ...asked, path, value: resourceValue }), output: operationResult },
+  "device.execute": {
+    input: z.object({ ...asked, path, args: z.string().max(1024) }),
+    output: operationResult,
+  },
+  "device.observe": { input: z.object({ ...asked, path }), output: operationResult },
+  "device.unobserve": { input: z.object({ ...asked, path }), output: operationResult },
   "device.rebootstrap": {
-    input: z.object(scope),
+    input: z.object(asked),
     output: z.object({ way: z.enum(["execute", "refuse-registration"]), message: z.string() }),
   },
   /** The directory entry is gone: forget the registration and end its sessions. */
@@ -88,7 +93,12 @@ export const busEvent = z.discriminatedUnion("kind", [
     }),
   }),
   /** The directory entry or registration changed: read it again. */
-  z.object({ kind: z.literal("device"), accountId: id, deviceId: id, change: z.enum(["created", "updated", "deleted"]) }),
+  z.object({
+    kind: z.literal("device"),
+    accountId: id,
+    deviceId: id,
+    change: z.enum(["created", "updated", "deleted"]),
+  }),
   /** New values. */
   z.object({
     kind: z.literal("values"),
@@ -102,10 +112,21 @@ export const busEvent = z.discriminatedUnion("kind", [
 ]);
 export type BusEvent = z.infer<typeof busEvent>;
 
+/** Raised whenever a frame changes in a way that an older process would not understand. */
+export const BUS_PROTOCOL = 1;
+
 export const busFrame = z.discriminatedUnion("t", [
+  /** The first line from either side. */
+  z.object({ t: z.literal("hello"), protocol: z.number().int() }),
   z.object({ t: z.literal("req"), n: z.number().int(), op: z.string(), input: z.unknown() }),
   z.object({ t: z.literal("res"), n: z.number().int(), output: z.unknown() }),
-  z.object({ t: z.literal("err"), n: z.number().int(), code: z.string(), message: z.string() }),
+  z.object({
+    t: z.literal("err"),
+    n: z.number().int(),
+    code: z.string(),
+    message: z.string(),
+    fields: z.array(z.object({ name: z.string(), message: z.string() })).optional(),
+  }),
   z.object({ t: z.literal("evt"), event: busEvent }),
 ]);
 export type BusFrame = z.infer<typeof busFrame>;

@@ -1,0 +1,4 @@
+export { type ConnectOptions, connectBus, type LocalBusClient } from "./client";
+export * from "./messages";
+export { busPath } from "./path";
+export { type BusHandlers, type BusServer, type ServeOptions, serveBus } from "./server";
