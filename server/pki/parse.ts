@@ -1,0 +1,169 @@
+import { createHash, X509Certificate } from "node:crypto";
+import * as der from "./der";
+import { type Name, readName } from "./names";
+
+/** What a certificate says. */
+export interface CertificateFacts {
+  subject: Name;
+  /** The subject in one line, for people. */
+  subjectText: string;
+  /** The issuer in one line, for people. */
+  issuer: string;
+  /** Hex. */
+  serial: string;
+  notBefore: Date;
+  notAfter: Date;
+  /** May issue certificates. */
+  isCa: boolean;
+  /** How many CAs may follow; null without a limit. */
+  pathLength: number | null;
+  /** Issued in its own name and signed with its own key. */
+  selfSigned: boolean;
+  /** SubjectPublicKeyInfo, DER. */
+  publicKey: Uint8Array;
+  /** SHA-256 of the DER, hex. */
+  fingerprint: string;
+}
+
+/** More of a certificate: what a chain check needs. */
+export interface ParsedCertificate extends Omit<CertificateFacts, "selfSigned"> {
+  /** The whole certificate, DER. */
+  der: Buffer;
+  /** Subject and issuer, DER in hex, to compare. */
+  subjectKey: string;
+  issuerKey: string;
+  signatureAlgorithm: string;
+  /** Null: no such extension, everything is allowed. */
+  keyUsage: { digitalSignature: boolean; keyCertSign: boolean } | null;
+  extendedKeyUsage: string[] | null;
+  /** Critical extensions that nobody here understands. */
+  unknownCritical: string[];
+}
+
+/** SHA-256 of a DER, hex in lower case. */
+export const fingerprint = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** Reads a certificate; throws DerError, in words, when it is none. */
+export function parseCertificate(bytes: Uint8Array): CertificateFacts {
+  const { der: _, subjectKey, issuerKey, ...facts } = readCertificate(bytes);
+  return { ...facts, selfSigned: subjectKey === issuerKey && isSignedBy(bytes, bytes) };
+}
+
+/** Whether the signature on a certificate was made with the key in another one. */
+export function isSignedBy(certificate: Uint8Array, issuer: Uint8Array): boolean {
+  try {
+    return new X509Certificate(certificate).verify(new X509Certificate(issuer).publicKey);
+  } catch {
+    return false;
+  }
+}
+
+export const OID = {
+  ecdsaWithSha256: "1.2.840.10045.4.3.2",
+  subjectKeyIdentifier: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: "2.5.29.17",
+  basicConstraints: "2.5.29.19",
+  certificatePolicies: "2.5.29.32",
+  authorityKeyIdentifier: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+  anyExtendedKeyUsage: "2.5.29.37.0",
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+} as const;
+
+/** Extensions that are checked here, or that say nothing which would forbid the use of a device's certificate. */
+const UNDERSTOOD = new Set<string>([
+  OID.subjectKeyIdentifier,
+  OID.keyUsage,
+  OID.subjectAltName,
+  OID.basicConstraints,
+  OID.certificatePolicies,
+  OID.authorityKeyIdentifier,
+  OID.extendedKeyUsage,
+]);
+
+/** Reads a certificate [RFC5280 §4.1]; throws DerError. */
+export function readCertificate(bytes: Uint8Array): ParsedCertificate {
+  const whole = der.readElement(bytes, "certificate");
+  if (whole.tag !== der.TAG.sequence) throw new der.DerError("certificate: not a sequence");
+  const outer = new der.Reader(whole.content, "certificate");
+  const tbs = outer.into(der.TAG.sequence, "certificate");
+  const signatureAlgorithm = der.readOid(
+    outer.into(der.TAG.sequence, "signature algorithm").next(der.TAG.oid),
+  );
+  outer.next(der.TAG.bitString, "signature");
+  outer.end();
+
+  tbs.optional(0xa0, "version");
+  const serial = tbs.next(der.TAG.integer, "serial number").content.toString("hex");
+  tbs.next(der.TAG.sequence, "signature algorithm");
+  const issuerNode = tbs.next(der.TAG.sequence, "issuer");
+  const validity = tbs.into(der.TAG.sequence, "validity");
+  const notBefore = der.readTime(validity.next(), "notBefore");
+  const notAfter = der.readTime(validity.next(), "notAfter");
+  const subjectNode = tbs.next(der.TAG.sequence, "subject");
+  const publicKey = tbs.next(der.TAG.sequence, "public key").bytes;
+  tbs.optional(0x81, "issuer unique id");
+  tbs.optional(0x82, "subject unique id");
+  const subject = readName(subjectNode.bytes);
+  const parsed: ParsedCertificate = {
+    der: whole.bytes,
+    subject: subject.name,
+    subjectText: subject.text,
+    issuer: readName(issuerNode.bytes).text,
+    subjectKey: subjectNode.bytes.toString("hex"),
+    issuerKey: issuerNode.bytes.toString("hex"),
+    serial,
+    notBefore,
+    notAfter,
+    isCa: false,
+    pathLength: null,
+    publicKey,
+    fingerprint: fingerprint(bytes),
+    signatureAlgorithm,
+    keyUsage: null,
+    extendedKeyUsage: null,
+    unknownCritical: [],
+  };
+  const wrapper = tbs.optional(0xa3, "extensions");
+  tbs.end();
+  if (wrapper) readExtensions(parsed, der.readElement(wrapper.content, "extensions").content);
+  return parsed;
+}
+
+function readExtensions(parsed: ParsedCertificate, content: Uint8Array): void {
+  const extensions = new der.Reader(content, "extensions");
+  const seen = new Set<string>();
+  while (extensions.more) {
+    const extension = extensions.into(der.TAG.sequence, "extension");
+    const oid = der.readOid(extension.next(der.TAG.oid, "extension id"));
+    // [RFC5280 §4.2]: not more than one of a kind.
+    if (seen.has(oid)) throw new der.DerError(`extension ${oid}: there twice`);
+    seen.add(oid);
+    const critical = extension.optional(der.TAG.boolean, "critical");
+    const value = extension.next(der.TAG.octetString, `extension ${oid}`).content;
+    extension.end();
+    if (critical && der.readBoolean(critical) && !UNDERSTOOD.has(oid)) parsed.unknownCritical.push(oid);
+    if (oid === OID.basicConstraints) {
+      const constraints = new der.Reader(value, "basic constraints").into(
+        der.TAG.sequence,
+        "basic constraints",
+      );
+      const ca = constraints.optional(der.TAG.boolean, "basic constraints");
+      parsed.isCa = ca !== null && der.readBoolean(ca);
+      const limit = constraints.optional(der.TAG.integer, "path length");
+      parsed.pathLength = limit && der.readSmallInteger(limit);
+    } else if (oid === OID.keyUsage) {
+      const bits = der.readElement(value, "key usage").content[1] ?? 0;
+      parsed.keyUsage = { digitalSignature: (bits & 0x80) !== 0, keyCertSign: (bits & 0x04) !== 0 };
+    } else if (oid === OID.extendedKeyUsage) {
+      const purposes = new der.Reader(
+        der.readElement(value, "extended key usage").content,
+        "extended key usage",
+      );
+      parsed.extendedKeyUsage = [];
+      while (purposes.more) parsed.extendedKeyUsage.push(der.readOid(purposes.next(der.TAG.oid)));
+    }
+  }
+}
