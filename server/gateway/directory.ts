@@ -1,0 +1,152 @@
+import type { PrismaClient } from "@/server/db";
+import type { EnrollmentDirectory, KnownDevice } from "@/server/services/enrollment/decide";
+import type { RegistrationRow } from "@/server/services/registrations/statements";
+import type { Peer } from "@/server/transport";
+
+/** What the gateway keeps in memory of a directory entry. */
+export interface DeviceFacts extends KnownDevice {
+  /** Its next Register is refused, so that it bootstraps again. */
+  rebootstrapPending: boolean;
+}
+
+/** A registration and the session it lives on. */
+export interface LiveRegistration extends RegistrationRow {
+  /** Null: not connected now, after a restart or the loss of its TCP connection. */
+  peer: Peer | null;
+  /** Updates carry only new and deleted links (Pelion's client) instead of the whole list. */
+  deltaLinks: boolean;
+  /** The timeline row that stands for a run of updates without any change. */
+  keepAlive: { eventId: string; count: number; firstAt: number } | null;
+}
+
+/**
+ * All devices and registrations of the instance, in memory: the gateway is their only writer, so what stands here is
+ * what the database holds, and a Register costs no query.
+ */
+export class Directory implements EnrollmentDirectory {
+  readonly #devices = new Map<string, DeviceFacts>();
+  readonly #byIdentity = new Map<string, DeviceFacts>();
+  readonly #caCounts = new Map<string, number>();
+  readonly #registrations = new Map<string, LiveRegistration>();
+  readonly #byDevice = new Map<string, LiveRegistration>();
+  readonly #linkTexts = new Map<string, string>();
+
+  /** Reads everything; `notBefore` (ms) is the earliest time at which a stored registration may expire. */
+  static async load(db: PrismaClient, notBefore: number): Promise<Directory> {
+    const directory = new Directory();
+    const page = 20_000;
+    for (let after = ""; ; ) {
+      const rows = await db.device.findMany({
+        where: { id: { gt: after } },
+        orderBy: { id: "asc" },
+        take: page,
+        select: { id: true, accountId: true, identity: true, endpointName: true, caId: true, rebootstrapPending: true, deviceKey: true, bootstrapFingerprint: true },
+      });
+      for (const { deviceKey, bootstrapFingerprint, ...row } of rows)
+        directory.addDevice({ ...row, secured: Boolean(row.caId ?? deviceKey ?? bootstrapFingerprint) });
+      if (rows.length < page) break;
+      after = rows[rows.length - 1]?.id ?? "";
+    }
+    for (let after = ""; ; ) {
+      const rows = await db.registration.findMany({ where: { id: { gt: after } }, orderBy: { id: "asc" }, take: page });
+      for (const row of rows) {
+        directory.putRegistration({
+          ...row,
+          queueMode: row.queueMode ? 1 : 0,
+          registeredAt: row.registeredAt.getTime(),
+          updatedAt: row.updatedAt.getTime(),
+          expiresAt: Math.max(row.expiresAt.getTime(), notBefore),
+          peer: null,
+          deltaLinks: row.id.includes("/"),
+          keepAlive: null,
+        });
+      }
+      if (rows.length < page) break;
+      after = rows[rows.length - 1]?.id ?? "";
+    }
+    return directory;
+  }
+
+  byId(id: string): DeviceFacts | undefined {
+    return this.#devices.get(id);
+  }
+
+  byIdentity(accountId: string, identity: string): DeviceFacts | undefined {
+    return this.#byIdentity.get(`${accountId} ${identity}`);
+  }
+
+  countByCa(caId: string): number {
+    return this.#caCounts.get(caId) ?? 0;
+  }
+
+  addDevice(facts: DeviceFacts): void {
+    this.#devices.set(facts.id, facts);
+    this.#byIdentity.set(`${facts.accountId} ${facts.identity}`, facts);
+    if (facts.caId) this.#caCounts.set(facts.caId, this.countByCa(facts.caId) + 1);
+  }
+
+  /** Forgets a device and returns the registration it had. */
+  removeDevice(id: string): LiveRegistration | undefined {
+    const facts = this.#devices.get(id);
+    if (!facts) return undefined;
+    this.#devices.delete(id);
+    this.#byIdentity.delete(`${facts.accountId} ${facts.identity}`);
+    if (facts.caId) this.#caCounts.set(facts.caId, this.countByCa(facts.caId) - 1);
+    const registration = this.#byDevice.get(id);
+    if (registration) this.removeRegistration(registration);
+    return registration;
+  }
+
+  /** A trusted certificate is gone: its devices stay, but rest on nothing. */
+  forgetCa(caId: string): void {
+    for (const facts of this.#devices.values()) if (facts.caId === caId) facts.caId = null;
+    this.#caCounts.delete(caId);
+  }
+
+  registration(id: string): LiveRegistration | undefined {
+    return this.#registrations.get(id);
+  }
+
+  registrationOf(deviceId: string): LiveRegistration | undefined {
+    return this.#byDevice.get(deviceId);
+  }
+
+  registrations(): IterableIterator<LiveRegistration> {
+    return this.#registrations.values();
+  }
+
+  get registrationCount(): number {
+    return this.#registrations.size;
+  }
+
+  get deviceCount(): number {
+    return this.#devices.size;
+  }
+
+  /** The newest registration of a device; returns the one it replaces. */
+  putRegistration(registration: LiveRegistration): LiveRegistration | undefined {
+    const former = this.#byDevice.get(registration.deviceId);
+    if (former) this.#registrations.delete(former.id);
+    registration.objectLinks = this.shareText(registration.objectLinks);
+    this.#registrations.set(registration.id, registration);
+    this.#byDevice.set(registration.deviceId, registration);
+    return former;
+  }
+
+  /** Removes this registration, unless a newer one of the device has taken its place [leshan#625]. */
+  removeRegistration(registration: LiveRegistration): boolean {
+    if (this.#byDevice.get(registration.deviceId) !== registration) return false;
+    this.#byDevice.delete(registration.deviceId);
+    this.#registrations.delete(registration.id);
+    return true;
+  }
+
+  /** One copy of a text that many devices of one firmware present alike. */
+  shareText(text: string): string {
+    const shared = this.#linkTexts.get(text);
+    if (shared !== undefined) return shared;
+    if (this.#linkTexts.size >= 1000) this.#linkTexts.clear();
+    this.#linkTexts.set(text, text);
+    return text;
+  }
+}

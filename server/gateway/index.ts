@@ -1,0 +1,343 @@
+import type { BusEvent } from "@/server/bus/messages";
+import { type BusHandlers, busPath, serveBus } from "@/server/bus";
+import type { Clock } from "@/server/clock";
+import { CoapEndpoint, type RequestHandler } from "@/server/coap";
+import { type Config, serverUris } from "@/server/config";
+import { GroupCommit, type PrismaClient } from "@/server/db";
+import type { Logger } from "@/server/log";
+import { DeviceCertificateIssuer } from "@/server/pki";
+import type { Context } from "@/server/services/context";
+import { loadAuthority } from "@/server/services/instance/authorities";
+import {
+  type HandshakeFailure,
+  type Listener,
+  listenDtls,
+  listenTcp,
+  listenTls,
+  listenUdp,
+  type Peer,
+  type Verifier,
+} from "@/server/transport";
+import { Admissions, formatAddress } from "./admission";
+import { BootstrapServer } from "./bootstrap/server";
+import { Directory } from "./directory";
+import { identityOf } from "./identity";
+import { DeviceOperations } from "./operations";
+import { RegistrationServer } from "./registration/server";
+import { createSessionStore } from "./session-store";
+import { Timeline } from "./timeline";
+import { TrustBook } from "./trust";
+
+const DAY_MS = 86_400_000;
+/** Devices that could not update while the gateway was down get this long after its start. */
+const START_GRACE_MS = 30_000;
+const SWEEP_MS = 1000;
+/** How long a DTLS session that says nothing is kept: a device may sleep for a day and more. */
+const SESSION_TTL_MS = 7 * DAY_MS;
+
+type Service = "bootstrap" | "lwm2m";
+
+export interface GatewayOptions {
+  config: Config;
+  db: PrismaClient;
+  /** Acts as the service itself. */
+  context: Omit<Context, "bus">;
+  clock: Clock;
+  log: Logger;
+  /** How long an issued LwM2M certificate is valid, ms; a year by default. */
+  certificateLifetimeMs?: number;
+}
+
+export interface Gateway {
+  /** Where it listens, for a person. */
+  readonly listeners: readonly { service: Service; uri: string; port: number }[];
+  close(): Promise<void>;
+}
+
+/** Opens the listeners, the bus and everything between them. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, db, clock, log } = options;
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (let closer = closers.pop(); closer; closer = closers.pop()) await closer();
+  };
+  try {
+    return await start(options, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  async function start(_: GatewayOptions, closers: (() => unknown)[], close: () => Promise<void>): Promise<Gateway> {
+    const startedAt = clock.now();
+    const commit = new GroupCommit(db, clock, {
+      onerror: (error, statement) => log.error({ err: error, statement }, "a row could not be written"),
+    });
+    closers.push(() => commit.close());
+
+    // The bus comes last, but events are published from the first moment on; until then nobody listens.
+    let publish: (event: BusEvent) => void = () => {};
+    const tell = (event: BusEvent) => publish(event);
+    const context: Context = {
+      ...options.context,
+      bus: {
+        publish: tell,
+        request: () => Promise.reject(new Error("The gateway does not ask itself.")),
+      },
+    };
+
+    const directory = await Directory.load(db, startedAt + START_GRACE_MS);
+    const timeline = new Timeline(commit, tell, clock);
+    const deviceCa = await loadAuthority(context, "device-ca");
+    const serverCa = await loadAuthority(context, "server-ca");
+    const credentials = {
+      bootstrap: await loadAuthority(context, "bootstrap-server"),
+      lwm2m: await loadAuthority(context, "lwm2m-server"),
+    };
+    const trust = new TrustBook(context, deviceCa.certificate, clock);
+    await trust.load();
+    const admissions = new Admissions(directory, db, clock);
+    const onchange = (device: { id: string; accountId: string }, change: "created" | "updated") =>
+      tell({ kind: "device", accountId: device.accountId, deviceId: device.id, change });
+
+    const operations = new DeviceOperations({
+      clock,
+      db,
+      coap: () => lwm2m,
+      directory,
+      commit,
+      timeline,
+      publish: tell,
+    });
+    const registrations = new RegistrationServer({
+      clock,
+      directory,
+      admissions,
+      commit,
+      timeline,
+      onregistered: (registration) => {
+        operations.registered(registration).catch((error) => log.error({ err: error }, "observing anew failed"));
+      },
+      onended: (registration) => operations.ended(registration),
+      onchange,
+      onsend: (registration, request) => operations.sent(registration, request),
+    });
+    const uris = serverUris(config).lwm2m;
+    const bootstrap = new BootstrapServer({
+      clock,
+      coap: () => bootstrapCoap,
+      directory,
+      admissions,
+      commit,
+      timeline,
+      issuer: new DeviceCertificateIssuer(deviceCa),
+      serverCa: serverCa.certificate,
+      lwm2mCertificate: credentials.lwm2m.certificate,
+      lwm2mUri: (transport) =>
+        ({
+          dtls: uris.udp,
+          tls: uris.tcp,
+          udp: `coap://${hostOf(uris.udp)}:${config.coapLwm2mPort}`,
+          tcp: `coap+tcp://${hostOf(uris.udp)}:${config.coapLwm2mPort}`,
+        })[transport],
+      certificateLifetimeMs: options.certificateLifetimeMs ?? 365 * DAY_MS,
+      registrationLifetime: 3600,
+      onchange,
+    });
+
+    const onerror = (peer: Peer, message: string) => {
+      const identity = identityOf(peer);
+      const deviceId = identity?.kind === "lwm2m" && directory.byId(identity.deviceId) ? identity.deviceId : null;
+      timeline.knock("request.malformed", `coap ${peer.remote.address} ${message}`, {
+        accountId: identity?.accountId ?? null,
+        deviceId,
+        data: { address: formatAddress(peer), transport: peer.transport, reason: message },
+      });
+    };
+    const answering =
+      (handler: RequestHandler): RequestHandler =>
+      async (request) => {
+        try {
+          return await handler(request);
+        } catch (error) {
+          log.error({ err: error, path: request.path.join("/") }, "a request of a device failed");
+          return { code: "5.00" };
+        }
+      };
+    const bootstrapCoap = new CoapEndpoint({
+      clock,
+      onerror,
+      handler: answering((request) => bootstrap.handle(request)),
+    });
+    const lwm2m = new CoapEndpoint({
+      clock,
+      onerror,
+      handler: answering((request) => registrations.handle(request)),
+    });
+
+    const listeners: { service: Service; listener: Listener }[] = [];
+    const open = async (service: Service, listening: Promise<Listener>): Promise<Listener> => {
+      const listener = await listening;
+      listeners.push({ service, listener });
+      closers.push(() => listener.close());
+      return listener;
+    };
+    const onfailure = (service: Service) => (failure: HandshakeFailure) =>
+      knock(timeline, trust, service, failure);
+    const secure = async (service: Service, port: number, coap: CoapEndpoint, verify: Verifier) => {
+      const pair = credentials[service];
+      const common = {
+        host: config.host,
+        credentials: { chain: [pair.certificate], privateKey: pair.privateKey },
+        verify,
+        onpeer: (peer: Peer) => coap.attach(peer),
+        onfailure: onfailure(service),
+        clock,
+      };
+      const store =
+        service === "lwm2m"
+          ? createSessionStore({
+              db,
+              commit,
+              vault: context.vault,
+              clock,
+              onunreadable: (id) => log.warn({ id }, "a stored session was sealed with another secret"),
+            })
+          : null;
+      const dtls = await open(
+        service,
+        listenDtls({ ...common, port, cid: true, ...(store && { store, sessionTtlMs: SESSION_TTL_MS }) }),
+      );
+      await open(service, listenTls({ ...common, port: dtls.local.port }));
+      return dtls;
+    };
+    const plain = async (service: Service, port: number, coap: CoapEndpoint) => {
+      const common = { host: config.host, onpeer: (peer: Peer) => coap.attach(peer), clock };
+      const udp = await open(service, listenUdp({ ...common, port }));
+      await open(service, listenTcp({ ...common, port: udp.local.port }));
+    };
+    await secure("bootstrap", config.bootstrapPort, bootstrapCoap, trust.verifier("bootstrap"));
+    const dtls = await secure("lwm2m", config.lwm2mPort, lwm2m, trust.verifier("lwm2m"));
+    if (config.insecureCoap) {
+      await plain("bootstrap", config.coapBootstrapPort, bootstrapCoap);
+      await plain("lwm2m", config.coapLwm2mPort, lwm2m);
+    }
+    // Devices whose DTLS sessions outlived the last process can be asked at once.
+    for (const peer of dtls.peers()) {
+      const identity = identityOf(peer);
+      const registration = identity?.kind === "lwm2m" ? directory.registrationOf(identity.deviceId) : undefined;
+      if (registration) registration.peer = peer;
+    }
+
+    const endSessions = (gone: (peer: Peer) => boolean) => {
+      for (const { listener } of listeners) for (const peer of listener.peers()) if (gone(peer)) peer.close();
+    };
+    const handlers: BusHandlers = {
+      ping: () => ({
+        pid: process.pid,
+        startedAt,
+        registrations: directory.registrationCount,
+        peers: listeners.reduce((sum, { listener }) => sum + [...listener.peers()].length, 0),
+        listeners: listeners.map(({ service, listener }) => ({ service, uri: uriOf(config.publicHost, listener) })),
+      }),
+      "trust.reload": async () => {
+        const gone = new Set(await trust.load());
+        for (const caId of gone) directory.forgetCa(caId);
+        endSessions((peer) => gone.has(identityOf(peer)?.caId ?? ""));
+        return { trusted: trust.size };
+      },
+      "device.read": (input) => operations.read(input),
+      "device.write": (input) => operations.write(input),
+      "device.execute": (input) => operations.execute(input),
+      "device.observe": (input) => operations.observe(input),
+      "device.unobserve": (input) => operations.unobserve(input),
+      "device.rebootstrap": (input) => operations.rebootstrap(input),
+      "device.removed": ({ accountId, deviceId }) => {
+        const device = directory.byId(deviceId);
+        if (!device || device.accountId !== accountId) return {};
+        const registration = directory.removeDevice(deviceId);
+        if (registration) operations.ended(registration);
+        endSessions((peer) => {
+          const identity = identityOf(peer);
+          return peer === registration?.peer || (identity?.kind === "lwm2m" && identity.deviceId === deviceId);
+        });
+        return {};
+      },
+    };
+    const bus = await serveBus({ path: busPath(config), handlers, log });
+    closers.push(() => bus.close());
+    publish = (event) => {
+      if (bus.clients > 0) bus.publish(event);
+    };
+
+    let sweeping = clock.after(SWEEP_MS, function sweep() {
+      registrations
+        .sweep()
+        .catch((error) => log.error({ err: error }, "ending expired registrations failed"))
+        .finally(() => {
+          if (!stopped) sweeping = clock.after(SWEEP_MS, sweep);
+        });
+    });
+    let stopped = false;
+    closers.push(() => {
+      stopped = true;
+      sweeping.cancel();
+    });
+
+    return {
+      listeners: listeners.map(({ service, listener }) => ({
+        service,
+        uri: uriOf(config.publicHost, listener),
+        port: listener.local.port,
+      })),
+      close,
+    };
+  }
+}
+
+const SCHEMES = { dtls: "coaps", tls: "coaps+tcp", udp: "coap", tcp: "coap+tcp" } as const;
+
+function uriOf(host: string, listener: Listener): string {
+  return `${SCHEMES[listener.transport]}://${host.includes(":") ? `[${host}]` : host}:${listener.local.port}`;
+}
+
+const hostOf = (uri: string) => uri.replace(/^[a-z+]+:\/\//, "").replace(/:\d+$/, "");
+
+/** A handshake that failed, as a person can use it: whose certificate it was, and what would help. */
+function knock(timeline: Timeline, trust: TrustBook, service: Service, failure: HandshakeFailure): void {
+  const { remote, transport, alert, message, chain } = failure;
+  const about = trust.describe(chain);
+  timeline.knock("handshake.failed", `${service} ${remote.address} ${message} ${about?.fingerprint ?? ""}`, {
+    accountId: about?.accountId ?? null,
+    deviceId: null,
+    data: {
+      address: formatAddress({ remote }),
+      transport,
+      service,
+      reason: message,
+      ...(alert && { alert }),
+      ...(about && { subject: about.subject, issuer: about.issuer, fingerprint: about.fingerprint }),
+      ...hint(failure, service),
+    },
+  });
+}
+
+function hint({ alert, alertBy }: HandshakeFailure, service: Service): { hint?: string } {
+  switch (alert) {
+    case "unknown_ca":
+      return alertBy === "peer"
+        ? { hint: "The device does not trust this server: put the server CA of this instance into it." }
+        : {
+            hint:
+              service === "bootstrap"
+                ? "Make a developer certificate, or add the CA that signed this one to the trusted certificates."
+                : "This port takes LwM2M certificates issued at bootstrap: let the device bootstrap first.",
+          };
+    case "certificate_expired":
+      return { hint: alertBy === "peer" ? "Check the clock of the device." : "Give the device a new certificate." };
+    case "handshake_failure":
+      return { hint: "Use TLS 1.2 with ECDHE-ECDSA and AES-128-GCM, AES-128-CCM or AES-128-CCM_8 on curve P-256." };
+    default:
+      return {};
+  }
+}

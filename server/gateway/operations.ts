@@ -1,0 +1,433 @@
+import type { OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
+import type { BusEvent } from "@/server/bus/messages";
+import type { Clock } from "@/server/clock";
+import {
+  type CoapEndpoint,
+  CoapFailure,
+  type CoapObservation,
+  type CoapRequest,
+  type CoapResponse,
+  type IncomingRequest,
+  type OutgoingResponse,
+} from "@/server/coap";
+import type { GroupCommit, PrismaClient } from "@/server/db";
+import {
+  ContentError,
+  decodeContent,
+  encodeContent,
+  formatValue,
+  type Path,
+  parseLinks,
+  resourceDefinition,
+} from "@/server/lwm2m";
+import type { EventData } from "@/server/services/events/types";
+import { ServiceError } from "@/server/services/errors";
+import {
+  markRebootstrap,
+  putObservation,
+  putValue,
+  removeObservation,
+} from "@/server/services/registrations/statements";
+import type { Directory, LiveRegistration } from "./directory";
+import type { Timeline } from "./timeline";
+
+const TLV = 11542;
+const TEXT = 0;
+const OPAQUE = 42;
+const SENML_FORMATS = new Set([110, 112]);
+/** A person waits for the answer. */
+const OPERATION_TIMEOUT_MS = 60_000;
+/** An execute of the bootstrap trigger may never be answered, because the device is already gone. */
+const TRIGGER_TIMEOUT_MS = 10_000;
+
+export interface OperationOptions {
+  clock: Clock;
+  db: PrismaClient;
+  coap: () => CoapEndpoint;
+  directory: Directory;
+  commit: GroupCommit;
+  timeline: Timeline;
+  publish(event: BusEvent): void;
+}
+
+interface Target {
+  accountId: string;
+  deviceId: string;
+  actor?: string | undefined;
+}
+
+type Operation = EventData<"resource.failed">["operation"];
+
+/** What the server asks of registered devices: one request after the other for each of them. */
+export class DeviceOperations {
+  readonly #observations = new Map<string, Map<Path, CoapObservation>>();
+
+  constructor(private readonly options: OperationOptions) {}
+
+  async read(target: Target & { path: Path }): Promise<OperationResult> {
+    return this.#operate(target, "read", async (registration) => {
+      const response = await this.#get(registration, target.path);
+      const values = response.code === "2.05" ? this.#decode(registration, target.path, response) : [];
+      this.#keep(registration, values, "read");
+      const [only] = values;
+      return {
+        response,
+        values,
+        done: () =>
+          this.#tell(target, "resource.read", {
+            ...(values.length === 1 && only && { value: formatValue(only.value) }),
+          }),
+      };
+    });
+  }
+
+  async write(target: Target & { path: Path; value: ResourceValue }): Promise<OperationResult> {
+    const { path, value } = target;
+    return this.#operate(target, "write", async (registration) => {
+      const contentFormat = value.type === "opaque" ? OPAQUE : TEXT;
+      const response = await this.#request(registration, path, {
+        method: "PUT",
+        contentFormat,
+        payload: encodeContent(contentFormat, path, value),
+      });
+      const values = response.code === "2.04" ? [{ path, value, at: this.options.clock.now() }] : [];
+      this.#keep(registration, values, "write");
+      return {
+        response,
+        values,
+        done: () => this.#tell(target, "resource.written", { value: formatValue(value) }),
+      };
+    });
+  }
+
+  async execute(target: Target & { path: Path; args: string }): Promise<OperationResult> {
+    return this.#operate(target, "execute", async (registration) => {
+      const response = await this.#request(registration, target.path, {
+        method: "POST",
+        ...(target.args && { contentFormat: TEXT, payload: Buffer.from(target.args) }),
+      });
+      return {
+        response,
+        values: [],
+        done: () => this.#tell(target, "resource.executed", { ...(target.args && { args: target.args }) }),
+      };
+    });
+  }
+
+  async observe(target: Target & { path: Path }): Promise<OperationResult> {
+    return this.#operate(target, "observe", async (registration) => {
+      const response = await this.#observe(registration, target.path);
+      if (response.code !== "2.05") return { response, values: [], done: () => {} };
+      const { deviceId } = registration;
+      await this.options.commit.add(putObservation, { deviceId, path: target.path, at: this.options.clock.now() });
+      this.#announce(registration);
+      return {
+        response,
+        values: this.#decode(registration, target.path, response),
+        done: () => this.#tell(target, "resource.observed", {}),
+      };
+    });
+  }
+
+  async unobserve(target: Target & { path: Path }): Promise<OperationResult> {
+    return this.#operate(target, "unobserve", async (registration) => {
+      const running = this.#observations.get(registration.deviceId);
+      const observation = running?.get(target.path);
+      running?.delete(target.path);
+      await this.options.commit.add(removeObservation, { deviceId: registration.deviceId, path: target.path });
+      await observation?.cancel();
+      this.#announce(registration);
+      return { response: null, values: [], done: () => this.#tell(target, "resource.unobserved", {}) };
+    });
+  }
+
+  /**
+   * Makes a device bootstrap again: by /1/x/9 where it has it [LwM2M-Core 1.1.1 §6.1.3.4]; otherwise its next Register
+   * is refused, which sends it back to its bootstrap server.
+   */
+  async rebootstrap(target: Target): Promise<{ way: "execute" | "refuse-registration"; message: string }> {
+    const { directory, commit, timeline, clock } = this.options;
+    const { accountId, deviceId } = target;
+    const device = directory.byId(deviceId);
+    if (!device || device.accountId !== accountId) throw new ServiceError("not_found", "Device not found.");
+    const registration = directory.registrationOf(deviceId);
+    const tell = (way: "execute" | "refuse-registration", message: string) => {
+      timeline.note("device.rebootstrap-requested", {
+        accountId,
+        deviceId,
+        actor: target.actor ?? "system",
+        data: { way, message },
+      });
+      return { way, message };
+    };
+
+    if (registration?.peer && !registration.peer.closed) {
+      const trigger = this.#trigger(registration, 9);
+      if (trigger) {
+        try {
+          const response = await this.#request(registration, trigger, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS });
+          if (response.code === "2.04") return tell("execute", `executed ${trigger}; the device took it`);
+        } catch (error) {
+          if (!(error instanceof CoapFailure)) throw error;
+          // It may have gone before it answered; if it has not, the refusal below still gets it there.
+          if (error.kind === "closed" || error.kind === "cancelled")
+            return tell("execute", `executed ${trigger}; the device left at once`);
+        }
+      }
+    }
+
+    device.rebootstrapPending = true;
+    await commit.add(markRebootstrap, { id: deviceId, pending: 1, at: clock.now() });
+    // An update trigger brings the refusal forward; without it the device comes at the end of its lifetime.
+    const update = registration?.peer && !registration.peer.closed ? this.#trigger(registration, 8) : null;
+    if (registration && update)
+      this.#request(registration, update, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS }).catch(() => {});
+    return tell(
+      "refuse-registration",
+      registration
+        ? "it has no bootstrap trigger that works; its next registration is refused, so that it falls back to bootstrap"
+        : "it is not registered; its next registration is refused, so that it falls back to bootstrap",
+    );
+  }
+
+  /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
+  async registered(registration: LiveRegistration): Promise<void> {
+    const wanted = await this.options.db.observation.findMany({
+      where: { deviceId: registration.deviceId },
+      select: { path: true },
+    });
+    for (const { path } of wanted) {
+      try {
+        await this.#observe(registration, path);
+      } catch (error) {
+        if (!(error instanceof CoapFailure || error instanceof ServiceError)) throw error;
+        if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
+      }
+    }
+    if (wanted.length > 0) this.#announce(registration);
+  }
+
+  /** A registration is gone: nothing of it is asked or observed any longer. */
+  ended(registration: LiveRegistration): void {
+    this.#observations.delete(registration.deviceId);
+    if (registration.peer) this.options.coap().forget(registration.peer);
+  }
+
+  /** Values that a device sends by itself [LwM2M-Core 1.1.1 §6.4.6]. */
+  async sent(registration: LiveRegistration, request: IncomingRequest): Promise<OutgoingResponse> {
+    if (request.contentFormat === null || !SENML_FORMATS.has(request.contentFormat))
+      return { code: "4.00", payload: "A Send is SenML JSON or SenML CBOR." };
+    let values: PathValue[];
+    try {
+      const at = this.options.clock.now();
+      values = decodeContent(request.contentFormat, request.payload, "/", registration.rootPath).map((value) => ({
+        ...value,
+        at: value.at ?? at,
+      }));
+    } catch (error) {
+      if (!(error instanceof ContentError)) throw error;
+      return { code: "4.00", payload: error.message };
+    }
+    const objects = new Set(presentedObjects(registration));
+    if (values.some(({ path }) => !objects.has(Number(path.split("/")[1]))))
+      return { code: "4.04", payload: "It reports an object that is not registered." };
+    return { code: "2.04", sent: () => this.#keep(registration, values, "notify") };
+  }
+
+  async #operate(
+    target: Target & { path: Path },
+    operation: Operation,
+    run: (registration: LiveRegistration) => Promise<{
+      response: CoapResponse | null;
+      values: PathValue[];
+      done: () => void;
+    }>,
+  ): Promise<OperationResult> {
+    const { directory } = this.options;
+    const device = directory.byId(target.deviceId);
+    if (!device || device.accountId !== target.accountId) throw new ServiceError("not_found", "Device not found.");
+    const failed = (message: string, code: string | null): OperationResult => {
+      this.options.timeline.note("resource.failed", {
+        accountId: target.accountId,
+        deviceId: target.deviceId,
+        actor: target.actor ?? "system",
+        data: { path: target.path, operation, reason: message, ...(code && { code }), ...nameOf(target.path) },
+      });
+      return { ok: false, code, message, values: [] };
+    };
+
+    const registration = directory.registrationOf(target.deviceId);
+    if (!registration) return failed("the device is not registered", null);
+    if (!registration.peer || registration.peer.closed)
+      return failed("the device is not connected at the moment; it is back with its next update", null);
+    try {
+      const { response, values, done } = await run(registration);
+      if (response && !response.code.startsWith("2.")) return failed(explain(response), response.code);
+      done();
+      return { ok: true, code: response?.code ?? null, message: "", values };
+    } catch (error) {
+      if (error instanceof CoapFailure || error instanceof ContentError) return failed(error.message, null);
+      throw error;
+    }
+  }
+
+  #tell<T extends "resource.read" | "resource.written" | "resource.executed" | "resource.observed" | "resource.unobserved">(
+    target: Target & { path: Path },
+    type: T,
+    data: Omit<EventData<T>, "path" | "name">,
+  ): void {
+    this.options.timeline.note(type, {
+      accountId: target.accountId,
+      deviceId: target.deviceId,
+      actor: target.actor ?? "system",
+      data: { path: target.path, ...nameOf(target.path), ...data } as EventData<T>,
+    });
+  }
+
+  #request(
+    registration: LiveRegistration,
+    path: Path,
+    request: Omit<CoapRequest, "path">,
+  ): Promise<CoapResponse> {
+    if (!registration.peer) throw new CoapFailure("closed", "the device is not connected");
+    return this.options.coap().request(registration.peer, {
+      timeoutMs: OPERATION_TIMEOUT_MS,
+      ...(registration.deltaLinks && { blockSize: 512 }),
+      ...request,
+      path: segments(registration, path),
+    });
+  }
+
+  /** TLV is the one format every version and client knows for any path; who refuses it may choose itself. */
+  async #get(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
+    const response = await this.#request(registration, path, { method: "GET", accept: preferred(registration, path) });
+    return response.code === "4.06" ? this.#request(registration, path, { method: "GET" }) : response;
+  }
+
+  async #observe(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
+    const { peer, deviceId } = registration;
+    if (!peer) throw new CoapFailure("closed", "the device is not connected");
+    let running = this.#observations.get(deviceId);
+    if (!running) this.#observations.set(deviceId, (running = new Map()));
+    // One observation per device and path: the new one takes the place of the one before.
+    const former = running.get(path);
+    if (former) {
+      running.delete(path);
+      await former.cancel();
+    }
+    const observation = await this.options.coap().observe(
+      peer,
+      {
+        method: "GET",
+        path: segments(registration, path),
+        accept: preferred(registration, path),
+        timeoutMs: OPERATION_TIMEOUT_MS,
+        ...(registration.deltaLinks && { blockSize: 512 }),
+      },
+      (notification) => this.#notified(registration, path, notification),
+    );
+    if (observation.first.code === "2.05") {
+      running.set(path, observation);
+      this.#keep(registration, this.#decode(registration, path, observation.first), "notify");
+    }
+    return observation.first;
+  }
+
+  #notified(registration: LiveRegistration, path: Path, notification: CoapResponse): void {
+    if (!notification.code.startsWith("2.")) {
+      this.#observations.get(registration.deviceId)?.delete(path);
+      this.options.commit.note(removeObservation, { deviceId: registration.deviceId, path });
+      this.#announce(registration);
+      this.#failedValue(registration, path, `the device ended the observation with ${notification.code}`);
+      return;
+    }
+    try {
+      this.#keep(registration, this.#decode(registration, path, notification), "notify");
+    } catch (error) {
+      if (!(error instanceof ContentError)) throw error;
+      this.#failedValue(registration, path, error.message);
+    }
+  }
+
+  #failedValue({ accountId, deviceId }: LiveRegistration, path: Path, reason: string): void {
+    this.options.timeline.note("resource.failed", {
+      accountId,
+      deviceId,
+      data: { path, operation: "observe", reason, ...nameOf(path) },
+    });
+  }
+
+  #decode(registration: LiveRegistration, path: Path, response: CoapResponse): PathValue[] {
+    const at = this.options.clock.now();
+    return decodeContent(response.contentFormat, response.payload, path, registration.rootPath).map((value) => ({
+      ...value,
+      at: value.at ?? at,
+    }));
+  }
+
+  #keep(registration: LiveRegistration, values: PathValue[], source: "read" | "notify" | "write"): void {
+    if (values.length === 0) return;
+    const { accountId, deviceId } = registration;
+    for (const { path, value, at } of values)
+      this.options.commit.note(putValue, { deviceId, path, value: JSON.stringify(value), at, source });
+    this.options.publish({ kind: "values", accountId, deviceId, source, values });
+  }
+
+  #announce({ accountId, deviceId }: LiveRegistration): void {
+    const paths = [...(this.#observations.get(deviceId)?.keys() ?? [])];
+    this.options.publish({ kind: "observations", accountId, deviceId, paths });
+  }
+
+  /** Path of an executable resource of the server object, if the device may have it. */
+  #trigger(registration: LiveRegistration, resource: 8 | 9): Path | null {
+    const paths = parseLinks(registration.objectLinks).map((link) => withoutRoot(link.target, registration.rootPath));
+    const instance = paths.find((path) => /^\/1\/\d+$/.test(path)) ?? "/1/0";
+    // A client that lists resources lists all it has; one that lists instances only has to be asked.
+    const listsResources = paths.some((path) => path.startsWith(`${instance}/`));
+    const path = `${instance}/${resource}`;
+    return !listsResources || paths.includes(path) ? path : null;
+  }
+}
+
+function segments(registration: LiveRegistration, path: Path): string[] {
+  return `${registration.rootPath}${path.slice(1)}`.split("/").filter(Boolean);
+}
+
+function withoutRoot(target: string, rootPath: string): Path {
+  return target.startsWith(rootPath) ? `/${target.slice(rootPath.length)}` : target;
+}
+
+function presentedObjects(registration: LiveRegistration): number[] {
+  return parseLinks(registration.objectLinks).map((link) =>
+    Number(withoutRoot(link.target, registration.rootPath).split("/")[1]),
+  );
+}
+
+/** Pelion's client reports floats as text only [its TLV is wrong], and has no other format for single resources. */
+function preferred(registration: LiveRegistration, path: Path): number {
+  const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
+  return registration.deltaLinks && single && resourceDefinition(path)?.type === "float" ? TEXT : TLV;
+}
+
+function nameOf(path: Path): { name?: string } {
+  const name = resourceDefinition(path)?.name;
+  return name ? { name } : {};
+}
+
+const CODES: Readonly<Record<string, string>> = {
+  "4.00": "the device calls the request malformed",
+  "4.01": "the device does not allow it",
+  "4.03": "the device does not allow it",
+  "4.04": "the device does not have it",
+  "4.05": "the device does not support this on it",
+  "4.06": "the device has it in no format known here",
+  "4.12": "a condition for it is not met on the device",
+  "4.13": "the value is too large for the device",
+  "4.15": "the device does not take this format",
+};
+
+function explain(response: CoapResponse): string {
+  const words = Buffer.from(response.payload).toString("utf8").replace(/\p{Cc}/gu, " ").slice(0, 200);
+  const meaning = CODES[response.code] ?? (response.code.startsWith("5.") ? "the device failed" : "the device refused");
+  return `${meaning} (${response.code}${words ? `: ${words}` : ""})`;
+}

@@ -1,0 +1,451 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "@/server/clock";
+import type { IncomingRequest, OutgoingResponse } from "@/server/coap";
+import type { Entry, GroupCommit } from "@/server/db";
+import {
+  formatLinks,
+  type Link,
+  LinkFormatError,
+  mergeObjectLinks,
+  parseLinks,
+  parseRegister,
+  parseUpdate,
+  readObjectLinks,
+} from "@/server/lwm2m";
+import { HOLD_COUNT, HOLD_MS, HOLD_WINDOW_MS, HoldKeeper } from "@/server/services/registrations/hold";
+import {
+  endRegistration,
+  markRegistered,
+  markSeen,
+  putRegistration,
+  updateRegistration,
+} from "@/server/services/registrations/statements";
+import type { Peer } from "@/server/transport";
+import { type Admissions, formatAddress } from "../admission";
+import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
+import { type GatewayIdentity, identityOf } from "../identity";
+import type { Timeline } from "../timeline";
+
+export interface RegistrationOptions {
+  clock: Clock;
+  directory: Directory;
+  admissions: Admissions;
+  commit: GroupCommit;
+  timeline: Timeline;
+  /** A device is registered (its structure is known and its queue can move); runs after the answer was sent. */
+  onregistered(registration: LiveRegistration): void;
+  /** A registration is gone; pending operations and observations are void. */
+  onended(registration: LiveRegistration): void;
+  onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
+  /** Values that came with a Send. */
+  onsend(registration: LiveRegistration, request: IncomingRequest): Promise<OutgoingResponse>;
+}
+
+type Authorised =
+  | { ok: true; device: DeviceFacts; endpointName: string; created: boolean; rows: Entry[] }
+  | { ok: false; code: "4.00" | "4.03"; message: string; accountId: string | null; deviceId: string | null };
+
+/** Most links presented by devices are those of a few firmwares: checking each text once is enough. */
+const CHECKED_LINKS = 1000;
+
+/** Register, Update, De-register and Send [LwM2M-Core 1.1.1 §6.2, §6.4.6], and the end of registrations in time. */
+export class RegistrationServer {
+  readonly #holds = new HoldKeeper();
+  readonly #checked = new Map<string, { rootPath: string; objects: string[] }>();
+
+  constructor(private readonly options: RegistrationOptions) {}
+
+  async handle(request: IncomingRequest): Promise<OutgoingResponse> {
+    const [root, ...rest] = request.path;
+    if (root === "dp" && rest.length === 0) return this.#send(request);
+    if (root === ".well-known" && rest[0] === "core" && request.method === "GET")
+      return { code: "2.05", contentFormat: 40, payload: '</rd>;rt="core.rd"' };
+    if (root !== "rd") return { code: "4.04" };
+    // A device that cannot be answered cannot be registered; on a stream everything is acknowledged.
+    if (!request.confirmable && (request.peer.transport === "udp" || request.peer.transport === "dtls"))
+      return { code: "4.00", payload: "Registrations are sent as CON." };
+    if (rest.length === 0) return request.method === "POST" ? this.#register(request) : { code: "4.05" };
+    if (rest.length > 2) return { code: "4.00", payload: "There is no such location." };
+    const location = rest.join("/");
+    if (request.method === "POST") return this.#update(request, location);
+    if (request.method === "DELETE") return this.#deregister(request, location);
+    return { code: "4.05" };
+  }
+
+  async #register(request: IncomingRequest): Promise<OutgoingResponse> {
+    const { directory, commit, timeline, clock } = this.options;
+    const { peer } = request;
+    const from = { address: formatAddress(peer), transport: peer.transport };
+    const parsed = parseRegister(request.query);
+    if (!parsed.ok) {
+      this.#complain(peer, "Register", parsed.message, parsed.code);
+      return { code: parsed.code, payload: parsed.message };
+    }
+    const parameters = parsed.value;
+    const objectLinks = Buffer.from(request.payload).toString("utf8");
+    let structure: { rootPath: string; objects: string[] };
+    try {
+      structure = this.#check(objectLinks, parameters.lwm2mVersion);
+    } catch (error) {
+      if (!(error instanceof LinkFormatError)) throw error;
+      this.#complain(peer, "Register", error.message, "4.00");
+      return { code: "4.00", payload: error.message };
+    }
+
+    const authorised = await this.#authorise(peer, parameters.endpointName, parameters.attributes);
+    if (!authorised.ok) return this.#refuse(peer, authorised, parameters.endpointName);
+    const { device, endpointName, created, rows } = authorised;
+    const held = this.#hold(device);
+    if (held) return held;
+
+    const at = clock.now();
+    const identity = identityOf(peer);
+    // Pelion's client reads account and ID off its location; for everyone else it is a secret of the session, since
+    // without transport security the location is all that tells one device from another.
+    const pelion = "mccv" in parameters.attributes;
+    const registration: LiveRegistration = {
+      id: pelion ? `${device.accountId}/${device.id}` : randomBytes(8).toString("hex"),
+      deviceId: device.id,
+      accountId: device.accountId,
+      endpointName,
+      lifetime: parameters.lifetime,
+      lwm2mVersion: parameters.lwm2mVersion,
+      binding: parameters.binding,
+      queueMode: parameters.queueMode ? 1 : 0,
+      rootPath: structure.rootPath,
+      objectLinks,
+      ...from,
+      registeredAt: at,
+      updatedAt: at,
+      expiresAt: at + parameters.lifetime * 1000,
+      peer,
+      deltaLinks: pelion,
+      keepAlive: null,
+    };
+    const former = directory.putRegistration(registration);
+    const { peer: _peer, deltaLinks: _deltaLinks, keepAlive: _keepAlive, ...row } = registration;
+    try {
+      await commit.addAll([
+        ...rows,
+        [putRegistration, row],
+        [
+          markRegistered,
+          {
+            id: device.id,
+            deviceKey: identity?.fingerprint ?? null,
+            connectorExpirationDate: identity?.notAfter ?? null,
+            ...from,
+            at,
+          },
+        ],
+      ]);
+    } catch (error) {
+      directory.removeRegistration(registration);
+      if (created) directory.removeDevice(device.id);
+      throw error;
+    }
+
+    const scope = { accountId: device.accountId, deviceId: device.id };
+    return {
+      code: "2.01",
+      locationPath: ["rd", ...registration.id.split("/")],
+      sent: () => {
+        if (former) {
+          this.options.onended(former);
+          timeline.note("registration.replaced", { ...scope, data: { ...from, previousAddress: former.address } });
+          // The newest of two connections of one device wins.
+          if (former.peer && former.peer !== peer) former.peer.close();
+        }
+        timeline.note("registration.registered", {
+          ...scope,
+          data: {
+            ...from,
+            endpointName,
+            lifetime: registration.lifetime,
+            lwm2mVersion: registration.lwm2mVersion,
+            binding: registration.binding,
+            objects: structure.objects,
+          },
+        });
+        this.options.onchange(device, created ? "created" : "updated");
+        if (directory.registrationOf(device.id) === registration) this.options.onregistered(registration);
+      },
+    };
+  }
+
+  async #update(request: IncomingRequest, location: string): Promise<OutgoingResponse> {
+    const { directory, commit, timeline, clock } = this.options;
+    const { peer } = request;
+    const found = this.#find(peer, location);
+    if ("code" in found) return found;
+    const { registration, device } = found;
+    // Pelion's client answers an unknown location with a Register, and that one can be refused for good.
+    if (device.rebootstrapPending) return { code: "4.04", payload: "Register again." };
+    const held = this.#hold(device);
+    if (held) return held;
+
+    const parsed = parseUpdate(request.query, registration);
+    if (!parsed.ok) {
+      this.#complain(peer, "Update", parsed.message, parsed.code);
+      return { code: parsed.code, payload: parsed.message };
+    }
+    let links: { text: string; added: string[]; removed: string[] } | null = null;
+    if (request.payload.length > 0) {
+      try {
+        links = this.#merge(registration, Buffer.from(request.payload).toString("utf8"));
+      } catch (error) {
+        if (!(error instanceof LinkFormatError)) throw error;
+        this.#complain(peer, "Update", error.message, "4.00");
+        return { code: "4.00", payload: error.message };
+      }
+    }
+
+    const at = clock.now();
+    const address = formatAddress(peer);
+    const lifetimeChanged = parsed.value.lifetime !== null && parsed.value.lifetime !== registration.lifetime;
+    const addressChanged = address !== registration.address;
+    registration.lifetime = parsed.value.lifetime ?? registration.lifetime;
+    registration.binding = parsed.value.binding ?? registration.binding;
+    registration.queueMode = (parsed.value.queueMode ?? registration.queueMode === 1) ? 1 : 0;
+    if (links) registration.objectLinks = directory.shareText(links.text);
+    registration.address = address;
+    registration.transport = peer.transport;
+    registration.updatedAt = at;
+    registration.expiresAt = at + registration.lifetime * 1000;
+    const formerPeer = registration.peer;
+    registration.peer = peer;
+    await commit.addAll([
+      [
+        updateRegistration,
+        {
+          id: registration.id,
+          lifetime: registration.lifetime,
+          binding: registration.binding,
+          objectLinks: links ? registration.objectLinks : null,
+          address,
+          transport: peer.transport,
+          updatedAt: at,
+          expiresAt: registration.expiresAt,
+        },
+      ],
+      [markSeen, { id: device.id, address, transport: peer.transport, at }],
+    ]);
+
+    return {
+      code: "2.04",
+      sent: () => {
+        if (formerPeer && formerPeer !== peer) formerPeer.close();
+        const changed = lifetimeChanged || addressChanged || (links && links.added.length + links.removed.length > 0);
+        const data = {
+          address,
+          transport: peer.transport,
+          ...(lifetimeChanged && { lifetime: registration.lifetime }),
+          ...(links?.added.length && { added: links.added }),
+          ...(links?.removed.length && { removed: links.removed }),
+          ...(addressChanged && { addressChanged }),
+        };
+        const scope = { accountId: device.accountId, deviceId: device.id };
+        if (changed) {
+          registration.keepAlive = null;
+          timeline.note("registration.updated", { ...scope, data });
+          this.options.onchange(device, "updated");
+        } else {
+          // A device that only keeps alive would fill its timeline: such updates share a row.
+          const run = registration.keepAlive;
+          const count = (run?.count ?? 0) + 1;
+          const firstAt = run?.firstAt ?? at;
+          const { id } = timeline.note("registration.updated", {
+            ...scope,
+            ...(run && { id: run.eventId }),
+            data: { ...data, count, firstAt },
+          });
+          registration.keepAlive = { eventId: id, count, firstAt };
+        }
+      },
+    };
+  }
+
+  async #deregister(request: IncomingRequest, location: string): Promise<OutgoingResponse> {
+    const { commit, clock, directory, timeline } = this.options;
+    const { peer } = request;
+    const found = this.#find(peer, location);
+    if ("code" in found) return found;
+    const { registration, device } = found;
+    directory.removeRegistration(registration);
+    await commit.addAll(endRegistration({ id: registration.id, deviceId: device.id, at: clock.now() }));
+    return {
+      code: "2.02",
+      sent: () => {
+        this.options.onended(registration);
+        timeline.note("registration.deregistered", {
+          accountId: device.accountId,
+          deviceId: device.id,
+          data: { address: formatAddress(peer), transport: peer.transport },
+        });
+        this.options.onchange(device, "updated");
+      },
+    };
+  }
+
+  async #send(request: IncomingRequest): Promise<OutgoingResponse> {
+    if (request.method !== "POST") return { code: "4.05" };
+    const registration = this.#registrationOfPeer(request.peer);
+    if (!registration) return { code: "4.00", payload: "There is no registration of this device." };
+    return this.options.onsend(registration, request);
+  }
+
+  /** Ends what has not been updated within its lifetime. */
+  async sweep(): Promise<void> {
+    const { clock, directory, commit, timeline } = this.options;
+    const now = clock.now();
+    this.#holds.sweep(now);
+    const expired: LiveRegistration[] = [];
+    for (const registration of directory.registrations()) if (registration.expiresAt <= now) expired.push(registration);
+    await Promise.all(
+      expired.map(async (registration) => {
+        const { id, deviceId, accountId, lifetime } = registration;
+        directory.removeRegistration(registration);
+        await commit.addAll(endRegistration({ id, deviceId, at: now }));
+        this.options.onended(registration);
+        timeline.note("registration.expired", { accountId, deviceId, actor: "system", data: { lifetime } });
+        this.options.onchange({ id: deviceId, accountId }, "updated");
+      }),
+    );
+  }
+
+  /** Says who registers, or why nobody does; the database is asked only for devices that are new. */
+  async #authorise(
+    peer: Peer,
+    endpointName: string | null,
+    attributes: Readonly<Record<string, string>>,
+  ): Promise<Authorised> {
+    const { directory, admissions } = this.options;
+    const identity = identityOf(peer);
+    if (identity?.kind !== "lwm2m") {
+      const admission = await admissions.admit(peer, {
+        endpointName,
+        accountId: attributes.aid ?? null,
+        deviceId: null,
+        keepsDeviceId: false,
+      });
+      if (!admission.ok) return { ...admission, code: "4.03", deviceId: null };
+      return admission;
+    }
+    const { accountId, deviceId, commonName } = identity;
+    const refuse = (message: string): Authorised => ({ ok: false, code: "4.03", message, accountId, deviceId });
+    const device = directory.byId(deviceId);
+    if (!device || device.accountId !== accountId)
+      return refuse("The device is not in the directory (any more): it has to bootstrap again.");
+    const expired = this.#expired(identity);
+    if (expired) return refuse(expired);
+    if (endpointName !== null && endpointName !== commonName)
+      return refuse(`It calls itself ${endpointName.slice(0, 80)}, but its certificate is for ${commonName}.`);
+    if (device.rebootstrapPending) return refuse("The device was asked to bootstrap again.");
+    return { ok: true, device, endpointName: commonName, created: false, rows: [] };
+  }
+
+  /** A session can outlive the certificate it was opened with. */
+  #expired(identity: GatewayIdentity): string | null {
+    if (identity.notAfter > this.options.clock.now()) return null;
+    return `Its LwM2M certificate expired on ${new Date(identity.notAfter).toISOString().slice(0, 10)}: it has to bootstrap again.`;
+  }
+
+  /** The registration behind a location, if it is this peer's; what belongs to others looks as if it were not there. */
+  #find(peer: Peer, location: string): { registration: LiveRegistration; device: DeviceFacts } | OutgoingResponse {
+    const unknown: OutgoingResponse = { code: "4.04", payload: "There is no such registration: register again." };
+    const { directory } = this.options;
+    const registration = directory.registration(location);
+    const device = registration && directory.byId(registration.deviceId);
+    if (!registration || !device) return unknown;
+    if (registration.expiresAt <= this.options.clock.now()) return unknown;
+    const identity = identityOf(peer);
+    if (!identity) return device.secured ? unknown : { registration, device };
+    const owner =
+      identity.kind === "lwm2m"
+        ? identity.deviceId === device.id
+        : identity.caId === device.caId && `ep:${identity.commonName}` === device.identity;
+    if (!owner || identity.accountId !== device.accountId) return unknown;
+    return this.#expired(identity) ? unknown : { registration, device };
+  }
+
+  #registrationOfPeer(peer: Peer): LiveRegistration | undefined {
+    const identity = identityOf(peer);
+    if (identity?.kind === "lwm2m") {
+      const registration = this.options.directory.registrationOf(identity.deviceId);
+      return registration && registration.expiresAt > this.options.clock.now() ? registration : undefined;
+    }
+    for (const registration of this.options.directory.registrations())
+      if (registration.peer === peer) return registration;
+    return undefined;
+  }
+
+  #hold(device: DeviceFacts): OutgoingResponse | null {
+    const pacing = this.#holds.count(device.id, this.options.clock.now());
+    if (!pacing.held) return null;
+    if (pacing.first)
+      this.options.timeline.note("registration.held", {
+        accountId: device.accountId,
+        deviceId: device.id,
+        data: { requests: HOLD_COUNT + 1, windowSeconds: HOLD_WINDOW_MS / 1000, holdSeconds: HOLD_MS / 1000 },
+      });
+    // Max-Age tells when to come back [RFC7252 §5.9.3.4].
+    return {
+      code: "5.03",
+      maxAge: Math.ceil(pacing.retryAfterMs / 1000),
+      payload: "Too many registrations and updates: on hold.",
+    };
+  }
+
+  #refuse(peer: Peer, refusal: Authorised & { ok: false }, endpointName: string | null): OutgoingResponse {
+    const { accountId, deviceId, message, code } = refusal;
+    this.options.timeline.knock("registration.refused", `rd ${accountId} ${deviceId ?? peer.remote.address} ${message}`, {
+      accountId,
+      // An event may only name a device that is in the directory.
+      deviceId: deviceId && this.options.directory.byId(deviceId) ? deviceId : null,
+      data: {
+        address: formatAddress(peer),
+        transport: peer.transport,
+        reason: message,
+        code,
+        ...(endpointName && { endpointName }),
+      },
+    });
+    return { code, payload: message };
+  }
+
+  #complain(peer: Peer, request: string, reason: string, code: string): void {
+    const identity = identityOf(peer);
+    this.options.timeline.knock("request.malformed", `${request} ${peer.remote.address} ${reason}`, {
+      accountId: identity?.accountId ?? null,
+      deviceId: identity?.kind === "lwm2m" && this.options.directory.byId(identity.deviceId) ? identity.deviceId : null,
+      data: { address: formatAddress(peer), transport: peer.transport, request, reason, code },
+    });
+  }
+
+  #check(text: string, lwm2mVersion: string): { rootPath: string; objects: string[] } {
+    const key = `${lwm2mVersion} ${text}`;
+    const known = this.#checked.get(key);
+    if (known) return known;
+    const { rootPath, objects } = readObjectLinks(parseLinks(text), lwm2mVersion);
+    const checked = { rootPath, objects: [...objects.keys()].map((id) => `/${id}`) };
+    if (this.#checked.size >= CHECKED_LINKS) this.#checked.clear();
+    this.#checked.set(key, checked);
+    return checked;
+  }
+
+  /** The structure after an Update, with what came and what went; throws LinkFormatError. */
+  #merge(registration: LiveRegistration, update: string): { text: string; added: string[]; removed: string[] } {
+    const before = parseLinks(registration.objectLinks);
+    const change = parseLinks(update);
+    const delta = registration.deltaLinks || change.some((link) => link.attributes.has("d"));
+    const after = mergeObjectLinks(before, change, delta ? "delta" : "replace");
+    readObjectLinks(after, registration.lwm2mVersion);
+    const targets = (links: readonly Link[]) => new Set(links.map((link) => link.target));
+    const [old, now] = [targets(before), targets(after)];
+    return {
+      text: formatLinks(after),
+      added: [...now].filter((target) => !old.has(target)),
+      removed: [...old].filter((target) => !now.has(target)),
+    };
+  }
+}

@@ -1,0 +1,121 @@
+import type { Clock } from "@/server/clock";
+import { type Anchor, fingerprint, parseCertificate, verifyChain } from "@/server/pki";
+import { loadTrust, type TrustAnchor } from "@/server/services/certificates/trust";
+import type { Context } from "@/server/services/context";
+import { isId } from "@/server/services/ids";
+import type { Verdict, Verifier } from "@/server/transport";
+import { packIdentity } from "./identity";
+
+/** A certificate that came in a failed handshake, in words; nothing of it is proven. */
+export interface CertificateAbout {
+  fingerprint: string;
+  subject: string;
+  issuer: string;
+  /** The account whose own certificate it is, though it was refused now. */
+  accountId: string | null;
+}
+
+/** What the gateway trusts: its own device CA and the trusted certificates of all accounts, in memory. */
+export class TrustBook {
+  readonly #issued: readonly Anchor[];
+  #all: readonly TrustAnchor[] = [];
+  #bootstrap: readonly TrustAnchor[] = [];
+  #lwm2m: readonly TrustAnchor[] = [];
+
+  /** @param deviceCa DER of the CA that issues LwM2M certificates here. */
+  constructor(
+    private readonly context: Context,
+    deviceCa: Uint8Array,
+    private readonly clock: Clock,
+  ) {
+    this.#issued = [{ certificate: deviceCa, fingerprint: fingerprint(deviceCa), name: "Gangway Device CA" }];
+  }
+
+  get size(): number {
+    return this.#all.length;
+  }
+
+  /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
+  async load(): Promise<string[]> {
+    const before = this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id);
+    this.#all = await loadTrust(this.context);
+    this.#bootstrap = this.#all.filter(({ service }) => service === "bootstrap");
+    this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
+    const active = new Set(this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id));
+    return before.filter((id) => !active.has(id));
+  }
+
+  /** Decides on client certificates during handshakes with one of the two services. */
+  verifier(service: "bootstrap" | "lwm2m"): Verifier {
+    return service === "bootstrap"
+      ? (chain) => this.#trusted(chain, this.#bootstrap)
+      : (chain) => {
+          const issued = this.#issuedHere(chain);
+          return issued ?? this.#trusted(chain, this.#lwm2m);
+        };
+  }
+
+  /** Says what is known of a chain that was refused; null when there was none. */
+  describe(chain: readonly Uint8Array[]): CertificateAbout | null {
+    const [leaf] = chain;
+    if (!leaf) return null;
+    try {
+      const facts = parseCertificate(leaf);
+      const own = this.#all.find((anchor) => anchor.fingerprint === facts.fingerprint);
+      return {
+        fingerprint: facts.fingerprint,
+        subject: facts.subjectText,
+        issuer: facts.issuer,
+        accountId: own?.accountId ?? null,
+      };
+    } catch {
+      return { fingerprint: fingerprint(leaf), subject: "(not readable)", issuer: "(not readable)", accountId: null };
+    }
+  }
+
+  /** Null: not one of ours, so that the other anchors have a say. */
+  #issuedHere(chain: readonly Uint8Array[]): Verdict | null {
+    const verdict = verifyChain(chain, this.#issued, new Date(this.clock.now()));
+    if (!verdict.ok) return verdict.fault === "unknown_ca" && this.#lwm2m.length > 0 ? null : verdict;
+    const { subject, notAfter, fingerprint } = verdict.leaf;
+    // L, OU and CN are what the issuer puts there; nothing else was ever signed by it.
+    if (!subject.cn || !isId(subject.l) || !isId(subject.ou))
+      return { ok: false, fault: "bad_certificate", message: "The LwM2M certificate names no device." };
+    return {
+      ok: true,
+      identity: packIdentity({
+        kind: "lwm2m",
+        caId: "",
+        accountId: subject.ou,
+        deviceId: subject.l,
+        commonName: subject.cn,
+        fingerprint,
+        notAfter: notAfter.getTime(),
+      }),
+    };
+  }
+
+  #trusted(chain: readonly Uint8Array[], anchors: readonly TrustAnchor[]): Verdict {
+    const verdict = verifyChain(chain, anchors, new Date(this.clock.now()));
+    if (!verdict.ok) return verdict;
+    const { anchor, leaf } = verdict;
+    const commonName = leaf.subject.cn;
+    if (!commonName)
+      return {
+        ok: false,
+        fault: "bad_certificate",
+        message: `The certificate “${leaf.subjectText}” has no common name, so the device has no endpoint name.`,
+      };
+    return {
+      ok: true,
+      identity: packIdentity({
+        kind: anchor.service === "lwm2m" ? "direct" : anchor.developer ? "developer" : "factory",
+        caId: anchor.id,
+        accountId: anchor.accountId,
+        commonName,
+        fingerprint: leaf.fingerprint,
+        notAfter: leaf.notAfter.getTime(),
+      }),
+    };
+  }
+}

@@ -1,0 +1,63 @@
+import type { Statement } from "../../db";
+
+/** Columns of a row as JSON fields: `value ->> '$.name'`. */
+const field = (name: string) => `value ->> '$.${name}'`;
+
+/** Everything a Bootstrap-Request tells of where a device is and what it came with. */
+export interface EnrollmentRow {
+  id: string;
+  accountId: string;
+  identity: string;
+  endpointName: string;
+  executionMode: number;
+  caId: string | null;
+  bootstrapFingerprint: string | null;
+  /** Milliseconds since 1970, like every time in these rows. */
+  bootstrapExpirationDate: number | null;
+  address: string;
+  transport: string;
+  at: number;
+}
+
+/** A device seen for the first time: its directory entry, in state cloud_enrolling. */
+export const insertDevice: Statement<EnrollmentRow> = {
+  name: "device.insert",
+  order: 10,
+  sql: `INSERT INTO "Device" ("id", "accountId", "identity", "endpointName", "state", "executionMode", "caId",
+      "bootstrapFingerprint", "bootstrapExpirationDate", "lastSeenAt", "address", "transport", "createdAt", "updatedAt")
+    SELECT ${field("id")}, ${field("accountId")}, ${field("identity")}, ${field("endpointName")},
+      'cloud_enrolling', ${field("executionMode")}, ${field("caId")}, ${field("bootstrapFingerprint")},
+      ${field("bootstrapExpirationDate")}, ${field("at")}, ${field("address")}, ${field("transport")},
+      ${field("at")}, ${field("at")}
+    FROM json_each(?)`,
+};
+
+/** A known device asks for bootstrap again: its state stays until it has new credentials. */
+export const startBootstrap: Statement<EnrollmentRow> = {
+  name: "device.bootstrap-started",
+  order: 20,
+  sql: `UPDATE "Device" SET
+      "state" = CASE "state" WHEN 'unenrolled' THEN 'cloud_enrolling' ELSE "state" END,
+      "endpointName" = ${field("endpointName")}, "caId" = ${field("caId")},
+      "bootstrapFingerprint" = ${field("bootstrapFingerprint")},
+      "bootstrapExpirationDate" = ${field("bootstrapExpirationDate")},
+      "lastSeenAt" = ${field("at")}, "address" = ${field("address")}, "transport" = ${field("transport")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+};
+
+export interface BootstrappedRow {
+  id: string;
+  deviceKey: string | null;
+  connectorExpirationDate: number | null;
+  at: number;
+}
+
+/** A device confirmed its LwM2M account: bootstrapped, and whatever it had registered before is void. */
+export const finishBootstrap: Statement<BootstrappedRow> = {
+  name: "device.bootstrapped",
+  order: 30,
+  sql: `UPDATE "Device" SET "state" = 'bootstrapped', "bootstrappedAt" = ${field("at")}, "lastSeenAt" = ${field("at")},
+      "deviceKey" = ${field("deviceKey")}, "connectorExpirationDate" = ${field("connectorExpirationDate")},
+      "rebootstrapPending" = 0, "updatedAt" = ${field("at")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+};

@@ -1,0 +1,201 @@
+import type { Entry, Statement } from "../../db";
+
+const field = (name: string) => `value ->> '$.${name}'`;
+
+/** A registration as it is written; times in milliseconds since 1970. */
+export interface RegistrationRow {
+  id: string;
+  deviceId: string;
+  accountId: string;
+  endpointName: string;
+  lifetime: number;
+  lwm2mVersion: string;
+  binding: string;
+  queueMode: 0 | 1;
+  rootPath: string;
+  objectLinks: string;
+  address: string;
+  transport: string;
+  registeredAt: number;
+  updatedAt: number;
+  expiresAt: number;
+}
+
+/** A Register: the newest registration of a device takes the place of the one before. */
+export const putRegistration: Statement<RegistrationRow> = {
+  name: "registration.put",
+  order: 40,
+  sql: `INSERT INTO "Registration" ("id", "deviceId", "accountId", "endpointName", "lifetime", "lwm2mVersion", "binding",
+      "queueMode", "rootPath", "objectLinks", "address", "transport", "registeredAt", "updatedAt", "expiresAt")
+    SELECT ${field("id")}, ${field("deviceId")}, ${field("accountId")}, ${field("endpointName")}, ${field("lifetime")},
+      ${field("lwm2mVersion")}, ${field("binding")}, ${field("queueMode")}, ${field("rootPath")}, ${field("objectLinks")},
+      ${field("address")}, ${field("transport")}, ${field("registeredAt")}, ${field("updatedAt")}, ${field("expiresAt")}
+    FROM json_each(?) WHERE true
+    ON CONFLICT ("deviceId") DO UPDATE SET "id" = excluded."id", "accountId" = excluded."accountId",
+      "endpointName" = excluded."endpointName", "lifetime" = excluded."lifetime",
+      "lwm2mVersion" = excluded."lwm2mVersion", "binding" = excluded."binding", "queueMode" = excluded."queueMode",
+      "rootPath" = excluded."rootPath", "objectLinks" = excluded."objectLinks", "address" = excluded."address",
+      "transport" = excluded."transport", "registeredAt" = excluded."registeredAt",
+      "updatedAt" = excluded."updatedAt", "expiresAt" = excluded."expiresAt"`,
+};
+
+export interface RegisteredDeviceRow {
+  id: string;
+  deviceKey: string | null;
+  connectorExpirationDate: number | null;
+  address: string;
+  transport: string;
+  at: number;
+}
+
+/** The directory's side of a Register. */
+export const markRegistered: Statement<RegisteredDeviceRow> = {
+  name: "device.registered",
+  order: 41,
+  sql: `UPDATE "Device" SET "state" = 'registered', "registeredAt" = ${field("at")}, "lastSeenAt" = ${field("at")},
+      "address" = ${field("address")}, "transport" = ${field("transport")},
+      "deviceKey" = coalesce(${field("deviceKey")}, "deviceKey"),
+      "connectorExpirationDate" = coalesce(${field("connectorExpirationDate")}, "connectorExpirationDate"),
+      "updatedAt" = ${field("at")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+};
+
+export interface RegistrationUpdateRow {
+  id: string;
+  lifetime: number;
+  binding: string;
+  /** Null: unchanged. */
+  objectLinks: string | null;
+  address: string;
+  transport: string;
+  updatedAt: number;
+  expiresAt: number;
+}
+
+/** An Update: only what it carries changes [LwM2M-Core 1.1.1 §6.2.2]. */
+export const updateRegistration: Statement<RegistrationUpdateRow> = {
+  name: "registration.update",
+  order: 42,
+  sql: `UPDATE "Registration" SET "lifetime" = ${field("lifetime")}, "binding" = ${field("binding")},
+      "objectLinks" = coalesce(${field("objectLinks")}, "objectLinks"), "address" = ${field("address")},
+      "transport" = ${field("transport")}, "updatedAt" = ${field("updatedAt")}, "expiresAt" = ${field("expiresAt")}
+    FROM json_each(?) WHERE "Registration"."id" = ${field("id")}`,
+};
+
+export interface DeviceSeenRow {
+  id: string;
+  address: string;
+  transport: string;
+  at: number;
+}
+
+/** A sign of life. It is no change of the directory entry, so its etag stays. */
+export const markSeen: Statement<DeviceSeenRow> = {
+  name: "device.seen",
+  order: 43,
+  sql: `UPDATE "Device" SET "lastSeenAt" = ${field("at")}, "address" = ${field("address")}, "transport" = ${field("transport")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+  key: (row) => row.id,
+};
+
+export interface RegistrationEndRow {
+  id: string;
+  deviceId: string;
+  at: number;
+}
+
+/** Deregistered, expired or void: the registration goes… */
+export const removeRegistration: Statement<RegistrationEndRow> = {
+  name: "registration.remove",
+  order: 50,
+  sql: `DELETE FROM "Registration" WHERE "id" IN (SELECT ${field("id")} FROM json_each(?))`,
+};
+
+const gone = (column: string) =>
+  `${column} IN (SELECT ${field("deviceId")} FROM json_each(?)) AND ${column} NOT IN (SELECT "deviceId" FROM "Registration")`;
+
+/** …and with it the values and observations that hung on it, unless a newer one has come meanwhile. */
+export const removeValues: Statement<RegistrationEndRow> = {
+  name: "values.remove",
+  order: 51,
+  sql: `DELETE FROM "ResourceValue" WHERE ${gone(`"deviceId"`)}`,
+};
+
+export const removeObservations: Statement<RegistrationEndRow> = {
+  name: "observations.remove",
+  order: 52,
+  sql: `DELETE FROM "Observation" WHERE ${gone(`"deviceId"`)}`,
+};
+
+/** The directory's side of a deregistration or expiry. */
+export const markDeregistered: Statement<RegistrationEndRow> = {
+  name: "device.deregistered",
+  order: 53,
+  sql: `UPDATE "Device" SET "state" = 'deregistered', "updatedAt" = ${field("at")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("deviceId")}
+      AND "Device"."id" NOT IN (SELECT "deviceId" FROM "Registration")`,
+};
+
+/** The next Register of this device is to be refused (or no longer). */
+export const markRebootstrap: Statement<{ id: string; pending: 0 | 1; at: number }> = {
+  name: "device.rebootstrap",
+  order: 54,
+  sql: `UPDATE "Device" SET "rebootstrapPending" = ${field("pending")}, "updatedAt" = ${field("at")}
+    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+};
+
+export interface ValueRow {
+  deviceId: string;
+  path: string;
+  /** JSON of a ResourceValue. */
+  value: string;
+  at: number;
+  source: "read" | "notify" | "write";
+}
+
+/** Last known values; a device that is gone keeps none. */
+export const putValue: Statement<ValueRow> = {
+  name: "value.put",
+  order: 60,
+  sql: `INSERT INTO "ResourceValue" ("deviceId", "path", "value", "at", "source")
+    SELECT ${field("deviceId")}, ${field("path")}, ${field("value")}, ${field("at")}, ${field("source")}
+    FROM json_each(?) WHERE ${field("deviceId")} IN (SELECT "deviceId" FROM "Registration")
+    ON CONFLICT ("deviceId", "path") DO UPDATE SET "value" = excluded."value", "at" = excluded."at", "source" = excluded."source"`,
+  key: (row) => `${row.deviceId} ${row.path}`,
+};
+
+export interface ObservationRow {
+  deviceId: string;
+  path: string;
+  at: number;
+}
+
+export const putObservation: Statement<ObservationRow> = {
+  name: "observation.put",
+  order: 61,
+  sql: `INSERT INTO "Observation" ("deviceId", "path", "createdAt")
+    SELECT ${field("deviceId")}, ${field("path")}, ${field("at")}
+    FROM json_each(?) WHERE ${field("deviceId")} IN (SELECT "deviceId" FROM "Registration")
+    ON CONFLICT DO NOTHING`,
+};
+
+export const removeObservation: Statement<Omit<ObservationRow, "at">> = {
+  name: "observation.remove",
+  order: 62,
+  sql: `DELETE FROM "Observation" WHERE ("deviceId", "path") IN
+    (SELECT ${field("deviceId")}, ${field("path")} FROM json_each(?))`,
+};
+
+/** Rows that clear a registration with its structure and values; all of them belong into one group. */
+export function clearRegistration(row: RegistrationEndRow): Entry[] {
+  return [
+    [removeRegistration, row],
+    [removeValues, row],
+    [removeObservations, row],
+  ];
+}
+
+/** The same at a deregistration or expiry, which the directory shows as a state. */
+export function endRegistration(row: RegistrationEndRow): Entry[] {
+  return [...clearRegistration(row), [markDeregistered, row]];
+}

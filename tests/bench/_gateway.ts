@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createSocket } from "node:dgram";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { connectBus, busPath, type LocalBusClient } from "@/server/bus";
+import { systemClock } from "@/server/clock";
+import { type Config, loadConfig } from "@/server/config";
+import { migrate, openDatabase, type PrismaClient } from "@/server/db";
+import { createLogger } from "@/server/log";
+import type { Context } from "@/server/services/context";
+import { createContext } from "@/server/services/create-context";
+import { createFirstAdministrator } from "@/server/services/instance/setup";
+
+/** A gateway in a process of its own, so that its processor time and memory are its own. */
+export interface BenchGateway {
+  config: Config;
+  db: PrismaClient;
+  context: Context;
+  accountId: string;
+  bus: LocalBusClient;
+  /** Seconds of processor time it has used. */
+  cpuSeconds(): number;
+  /** Bytes it holds in memory. */
+  residentBytes(): number;
+  close(): Promise<void>;
+}
+
+const silent = createLogger("bench", "silent");
+
+async function freePort(): Promise<number> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
+  const { port } = socket.address();
+  await new Promise<void>((done) => socket.close(done));
+  return port;
+}
+
+/** Starts build/gateway.js on an empty data folder with one account. */
+export async function startBenchGateway(): Promise<BenchGateway> {
+  const folder = mkdtempSync(join(tmpdir(), "gangway-bench-"));
+  const [bootstrap, lwm2m, coapBootstrap, coapLwm2m] = await Promise.all([0, 0, 0, 0].map(freePort));
+  const env = {
+    GANGWAY_DATA: folder,
+    GANGWAY_HOST: "127.0.0.1",
+    GANGWAY_PUBLIC_HOST: "127.0.0.1",
+    GANGWAY_BOOTSTRAP_PORT: String(bootstrap),
+    GANGWAY_LWM2M_PORT: String(lwm2m),
+    GANGWAY_COAP_BOOTSTRAP_PORT: String(coapBootstrap),
+    GANGWAY_COAP_LWM2M_PORT: String(coapLwm2m),
+    GANGWAY_INSECURE_COAP: "1",
+    GANGWAY_LOG_LEVEL: "error",
+  };
+  const config = loadConfig(env);
+  await migrate(config);
+  const db = await openDatabase(config);
+  const bus = connectBus({ path: busPath(config), clock: systemClock, log: silent });
+  const context = createContext({ config, db, bus });
+  const { accountId } = await createFirstAdministrator(context, {
+    token: null,
+    email: "bench@example.com",
+    password: "a long enough password",
+  });
+  const child = spawn(process.execPath, ["--expose-gc", resolve("build/gateway.js")], {
+    env: { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...env },
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  await ready(child);
+  const stat = () => readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return {
+    config,
+    db,
+    context,
+    accountId,
+    bus,
+    cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / 100,
+    residentBytes: () => Number(stat()[21]) * 4096,
+    async close() {
+      bus.close();
+      const ended = new Promise((done) => child.once("exit", done));
+      child.kill("SIGTERM");
+      await ended;
+      await db.$disconnect();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function ready(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.on("message", (message: { type: string; message?: string }) => {
+      if (message.type === "ready") resolve();
+      else if (message.type === "failed") reject(new Error(message.message));
+    });
+    child.once("exit", (code) => reject(new Error(`The gateway ended with ${code}.`)));
+  });
+}
