@@ -41,7 +41,7 @@ export async function install(progress) {
   }
   rmSync(INSTALL_STAMP, { force: true });
   await progress.step("installing packages", () =>
-    run(windows ? "npm.cmd" : "npm", ["ci", "--include=dev", "--no-audit", "--no-fund"], {
+    run(windows ? "npm.cmd" : "npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
       // A caller's NODE_ENV=production would leave out the build tools.
       env: { ...PRISMA_ENV, NODE_ENV: "", npm_config_omit: "" },
       what: "npm ci",
