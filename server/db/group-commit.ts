@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../clock";
-import type { PrismaClient } from "./index";
+import type { PrismaClient } from "./client";
 
 /** One set-based statement: it takes many rows as one JSON array (`json_each(?)`). */
 export interface Statement<Row extends object = object> {
@@ -24,7 +24,7 @@ interface Unit {
 export interface GroupCommitOptions {
   /** How long the first row of a group waits for others. */
   delayMs?: number;
-  /** A group of this size is not kept waiting, and none is larger. */
+  /** A group of this size is not kept waiting. */
   maxRows?: number;
   /** Told of a noted row that could not be written; nobody waits for it. */
   onerror?: (error: unknown, statement: string) => void;

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../config";
-import { openDatabase, type PrismaClient } from "./index";
+import { openDatabase, type PrismaClient } from "./client";
 import { migrate } from "./migrate";
 
 let template: Promise<Buffer> | null = null;

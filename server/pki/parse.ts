@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, type KeyObject, X509Certificate } from "node:crypto";
 import * as der from "./der";
 import { type Name, readName } from "./names";
 
@@ -46,13 +46,16 @@ export const fingerprint = (bytes: Uint8Array): string => createHash("sha256").u
 /** Reads a certificate; throws DerError, in words, when it is none. */
 export function parseCertificate(bytes: Uint8Array): CertificateFacts {
   const { der: _, subjectKey, issuerKey, ...facts } = readCertificate(bytes);
-  return { ...facts, selfSigned: subjectKey === issuerKey && isSignedBy(bytes, bytes) };
+  return { ...facts, selfSigned: subjectKey === issuerKey && isSignedBy(bytes, () => publicKeyOf(bytes)) };
 }
 
-/** Whether the signature on a certificate was made with the key in another one. */
-export function isSignedBy(certificate: Uint8Array, issuer: Uint8Array): boolean {
+/** The key in a certificate, ready for use. */
+export const publicKeyOf = (certificate: Uint8Array): KeyObject => new X509Certificate(certificate).publicKey;
+
+/** Whether the signature on a certificate was made with a key. */
+export function isSignedBy(certificate: Uint8Array, key: () => KeyObject): boolean {
   try {
-    return new X509Certificate(certificate).verify(new X509Certificate(issuer).publicKey);
+    return new X509Certificate(certificate).verify(key());
   } catch {
     return false;
   }

@@ -1,0 +1,41 @@
+import { existsSync } from "node:fs";
+import { PrismaClient as Client } from "../../generated/prisma/client";
+import { type Config, ConfigError } from "../config";
+import { sqliteAdapter } from "./adapter";
+import { databaseFile } from "./file";
+
+/** Left out of every result unless a query asks for it by name (`select`, or `omit: { … : false }`). */
+const omit = {
+  user: { passwordHash: true },
+  apiKey: { hash: true },
+  authority: { privateKey: true },
+  trustedCertificate: { privateKey: true },
+} as const;
+
+function create(file: string) {
+  return new Client({
+    adapter: sqliteAdapter(file),
+    omit,
+    // A transaction may have to wait for the other process's.
+    transactionOptions: { maxWait: 10_000, timeout: 15_000 },
+  });
+}
+
+/** The database, with secrets left out of results. */
+export type PrismaClient = ReturnType<typeof create>;
+
+/** What runs inside `db.$transaction(async (tx) => …)`. */
+export type Transaction = Parameters<Parameters<PrismaClient["$transaction"]>[0]>[0];
+
+/** Opens the database of this instance; it must have been migrated. */
+export async function openDatabase(config: Pick<Config, "databaseUrl">): Promise<PrismaClient> {
+  const file = databaseFile(config);
+  if (!existsSync(file))
+    throw new ConfigError(
+      "DATABASE_URL",
+      `There is no database at ${file}: run "npm run gangway -- migrate" first.`,
+    );
+  const db = create(file);
+  await db.$connect();
+  return db;
+}

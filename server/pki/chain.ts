@@ -1,0 +1,251 @@
+import type { KeyObject } from "node:crypto";
+import type { CertificateFault } from "../transport/types";
+import { fingerprint, isSignedBy, OID, type ParsedCertificate, publicKeyOf, readCertificate } from "./parse";
+
+/** Something that certificates may rest on. */
+export interface Anchor {
+  /** DER. */
+  certificate: Uint8Array;
+  /** SHA-256 of the DER, hex. */
+  fingerprint: string;
+  /** Anything but ACTIVE refuses what rests on it. */
+  status?: string;
+  /** A developer certificate stands for itself only: its key is handed out, and must not make other devices. */
+  developer?: boolean;
+  /** As its owner calls it. */
+  name?: string;
+}
+
+export type ChainVerdict<A extends Anchor = Anchor> =
+  | { ok: true; anchor: A; leaf: ParsedCertificate }
+  | { ok: false; fault: CertificateFault; message: string };
+
+/** More certificates than this in a chain are nobody's. */
+const MAX_CHAIN = 8;
+
+/** How many leaf certificates are remembered with the path they were verified by. */
+const REMEMBERED_PATHS = 20_000;
+
+/** Signature algorithms that are not broken: ECDSA, RSA (PKCS#1 and PSS) with SHA-2, and EdDSA. */
+const SIGNATURES = new Set([
+  "1.2.840.10045.4.3.1",
+  "1.2.840.10045.4.3.2",
+  "1.2.840.10045.4.3.3",
+  "1.2.840.10045.4.3.4",
+  "1.2.840.113549.1.1.10",
+  "1.2.840.113549.1.1.11",
+  "1.2.840.113549.1.1.12",
+  "1.2.840.113549.1.1.13",
+  "1.2.840.113549.1.1.14",
+  "1.3.101.112",
+  "1.3.101.113",
+]);
+
+interface Path<A extends Anchor> {
+  anchor: A;
+  /** Leaf first, the anchor's certificate last (once, when the leaf is the anchor). */
+  certificates: ParsedCertificate[];
+}
+
+interface Issuer<A extends Anchor> {
+  anchor: A;
+  parsed: ParsedCertificate;
+  key: () => KeyObject;
+}
+
+/** The anchors by what they are looked up by, and what was verified against them. */
+interface Index<A extends Anchor> {
+  byFingerprint: Map<string, A>;
+  bySubject: Map<string, Issuer<A>[]>;
+  /** By fingerprint of the leaf, least recently used first. */
+  paths: Map<string, Path<A>>;
+}
+
+const indexes = new WeakMap<readonly Anchor[], Index<Anchor>>();
+
+function indexOf<A extends Anchor>(anchors: readonly A[]): Index<A> {
+  const known = indexes.get(anchors) as Index<A> | undefined;
+  if (known) return known;
+  const index: Index<A> = { byFingerprint: new Map(), bySubject: new Map(), paths: new Map() };
+  for (const anchor of anchors) {
+    index.byFingerprint.set(anchor.fingerprint, anchor);
+    if (anchor.developer) continue;
+    try {
+      const parsed = readCertificate(anchor.certificate);
+      const same = index.bySubject.get(parsed.subjectKey) ?? [];
+      let key: KeyObject | null = null;
+      same.push({ anchor, parsed, key: () => (key ??= publicKeyOf(anchor.certificate)) });
+      index.bySubject.set(parsed.subjectKey, same);
+    } catch {
+      // It can still be presented as it is; nothing can rest on it.
+    }
+  }
+  indexes.set(anchors, index as unknown as Index<Anchor>);
+  return index;
+}
+
+class Refusal extends Error {
+  constructor(
+    readonly fault: CertificateFault,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * Checks a client's chain (DER, leaf first) against what is trusted [RFC5280 §6].
+ * `anchors` is indexed at first use: pass a new array when something changed. Never throws.
+ */
+export function verifyChain<A extends Anchor>(
+  chain: readonly Uint8Array[],
+  anchors: readonly A[],
+  at: Date,
+): ChainVerdict<A> {
+  try {
+    const [first] = chain;
+    if (!first) throw new Refusal("bad_certificate", "The device presented no certificate.");
+    const index = indexOf(anchors);
+    const print = fingerprint(first);
+    const path = index.paths.get(print) ?? findPath(chain, print, index);
+    index.paths.delete(print);
+    index.paths.set(print, path);
+    if (index.paths.size > REMEMBERED_PATHS) {
+      const [oldest] = index.paths.keys();
+      index.paths.delete(oldest as string);
+    }
+    checkValidity(path, at);
+    if (path.anchor.status !== undefined && path.anchor.status !== "ACTIVE") {
+      const name = path.anchor.name ?? (path.certificates.at(-1) as ParsedCertificate).subjectText;
+      throw new Refusal("access_denied", `The trusted certificate “${name}” is switched off.`);
+    }
+    return { ok: true, anchor: path.anchor, leaf: path.certificates[0] as ParsedCertificate };
+  } catch (error) {
+    if (error instanceof Refusal) return { ok: false, fault: error.fault, message: error.message };
+    return {
+      ok: false,
+      fault: "bad_certificate",
+      message: `The device's certificate cannot be read: ${(error as Error).message}.`,
+    };
+  }
+}
+
+function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string, index: Index<A>): Path<A> {
+  if (chain.length > MAX_CHAIN)
+    throw new Refusal(
+      "bad_certificate",
+      `The device presented ${chain.length} certificates; ${MAX_CHAIN} are allowed.`,
+    );
+  const [leaf, ...others] = chain.map((der) => readCertificate(der)) as [
+    ParsedCertificate,
+    ...ParsedCertificate[],
+  ];
+  checkExtensions(leaf);
+  if (leaf.extendedKeyUsage && !allowsClients(leaf.extendedKeyUsage))
+    throw new Refusal("bad_certificate", `${quoted(leaf)} is not meant for clients (extended key usage).`);
+  if (leaf.keyUsage && !leaf.keyUsage.digitalSignature)
+    throw new Refusal("bad_certificate", `${quoted(leaf)} is not meant for signatures (key usage).`);
+  const itself = index.byFingerprint.get(print);
+  if (itself) return { anchor: itself, certificates: [leaf] };
+
+  const path = [leaf];
+  let misnamed: ParsedCertificate | null = null;
+  for (let current = leaf; path.length <= MAX_CHAIN; ) {
+    if (!SIGNATURES.has(current.signatureAlgorithm)) {
+      throw new Refusal(
+        "bad_certificate",
+        `${quoted(current)} is signed with an algorithm that is not accepted (${current.signatureAlgorithm}).`,
+      );
+    }
+    for (const { anchor, parsed, key } of index.bySubject.get(current.issuerKey) ?? []) {
+      if (isSignedBy(current.der, key)) {
+        checkIssuer(parsed, path.length - 1);
+        return { anchor, certificates: [...path, parsed] };
+      }
+      misnamed = parsed;
+    }
+    const next = others.find(
+      (other) =>
+        other.subjectKey === current.issuerKey &&
+        !path.includes(other) &&
+        isSignedBy(current.der, () => publicKeyOf(other.der)),
+    );
+    if (!next) throw unknown(current, misnamed, leaf);
+    checkExtensions(next);
+    checkIssuer(next, path.length - 1);
+    path.push(next);
+    current = next;
+  }
+  throw new Refusal("bad_certificate", `The chain of ${quoted(leaf)} is too long.`);
+}
+
+function unknown(
+  top: ParsedCertificate,
+  misnamed: ParsedCertificate | null,
+  leaf: ParsedCertificate,
+): Refusal {
+  const via = top === leaf ? "" : ` (by way of “${top.subjectText}”)`;
+  if (misnamed) {
+    return new Refusal(
+      "unknown_ca",
+      `${quoted(leaf)}${via} names “${top.issuer}” as its issuer, but was not signed by the trusted certificate of that name.`,
+    );
+  }
+  if (top.subjectKey === top.issuerKey) {
+    return new Refusal(
+      "unknown_ca",
+      top === leaf
+        ? `${quoted(leaf)} is self-signed and not among the trusted certificates (SHA-256 ${leaf.fingerprint}).`
+        : `${quoted(leaf)} rests on “${top.subjectText}”, which no account trusts (SHA-256 ${top.fingerprint}).`,
+    );
+  }
+  return new Refusal(
+    "unknown_ca",
+    `${quoted(leaf)}${via} was issued by “${top.issuer}”, which no account trusts.`,
+  );
+}
+
+const quoted = (certificate: ParsedCertificate) => `The certificate “${certificate.subjectText}”`;
+
+function checkExtensions(certificate: ParsedCertificate): void {
+  const [oid] = certificate.unknownCritical;
+  // [RFC5280 §4.2]
+  if (oid)
+    throw new Refusal(
+      "bad_certificate",
+      `${quoted(certificate)} has a critical extension that is not known here (${oid}).`,
+    );
+}
+
+function checkIssuer(certificate: ParsedCertificate, casBelow: number): void {
+  if (!certificate.isCa || (certificate.keyUsage && !certificate.keyUsage.keyCertSign))
+    throw new Refusal("bad_certificate", `${quoted(certificate)} may not issue certificates.`);
+  if (certificate.pathLength !== null && casBelow > certificate.pathLength)
+    throw new Refusal(
+      "bad_certificate",
+      `${quoted(certificate)} allows ${certificate.pathLength} CAs below it, not ${casBelow}.`,
+    );
+}
+
+function allowsClients(purposes: readonly string[]): boolean {
+  return purposes.includes(OID.clientAuth) || purposes.includes(OID.anyExtendedKeyUsage);
+}
+
+function checkValidity(path: Path<Anchor>, at: Date): void {
+  path.certificates.forEach((certificate, n) => {
+    const what =
+      n === 0
+        ? quoted(certificate)
+        : `The CA certificate “${certificate.subjectText}”, which the device's rests on,`;
+    if (at < certificate.notBefore) {
+      throw new Refusal(
+        "certificate_not_yet_valid",
+        `${what} is not valid before ${utc(certificate.notBefore)}; it is ${utc(at)} now.`,
+      );
+    }
+    if (at > certificate.notAfter)
+      throw new Refusal("certificate_expired", `${what} expired on ${utc(certificate.notAfter)}.`);
+  });
+}
+
+const utc = (date: Date) => `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "@/server/clock";
+import { GroupCommit, openDatabase, openTestDatabase, type Statement, type TestDatabase } from "@/server/db";
+import { FakeClock } from "@/tests/support/fake-clock";
+
+const NOW = Date.UTC(2026, 0, 1);
+
+interface SettingRow {
+  key: string;
+  value: string | null;
+}
+
+const setting: Statement<SettingRow> = {
+  name: "setting",
+  order: 10,
+  sql: `INSERT INTO "Setting" (key, value, updatedAt)
+    SELECT r.value ->> 'key', r.value ->> 'value', ${NOW} FROM json_each(?) r WHERE true
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+  key: (row) => row.key,
+};
+
+const account: Statement<{ id: string }> = {
+  name: "account",
+  order: 1,
+  sql: `INSERT INTO "Account" (id, name, createdAt, updatedAt)
+    SELECT r.value ->> 'id', '', ${NOW}, ${NOW} FROM json_each(?) r`,
+};
+
+const device: Statement<{ id: string; accountId: string; key?: string }> = {
+  name: "device",
+  order: 2,
+  sql: `INSERT INTO "Device" (id, accountId, identity, endpointName, createdAt, updatedAt)
+    SELECT r.value ->> 'id', r.value ->> 'accountId', r.value ->> 'id', '', ${NOW}, ${NOW} FROM json_each(?) r`,
+};
+
+const authority: Statement<{ role: string; certificate: string }> = {
+  name: "authority",
+  order: 3,
+  sql: `INSERT INTO "Authority" (role, certificate, privateKey, notAfter, createdAt)
+    SELECT r.value ->> 'role', unhex(r.value ->> 'certificate'), x'', ${NOW}, ${NOW} FROM json_each(?) r`,
+};
+
+describe("GroupCommit", () => {
+  let test: TestDatabase;
+  let clock: FakeClock;
+  let group: GroupCommit;
+  let failedNotes: string[];
+  beforeEach(async () => {
+    test = await openTestDatabase();
+    clock = new FakeClock(NOW);
+    failedNotes = [];
+    group = new GroupCommit(test.db, clock, { onerror: (_error, statement) => failedNotes.push(statement) });
+  });
+  afterEach(async () => {
+    await group.close();
+    await test.close();
+  });
+  const values = async () =>
+    Object.fromEntries((await test.db.setting.findMany()).map((row) => [row.key, row.value]));
+
+  it("resolves only when another connection can see the row", async () => {
+    const second = await openDatabase(test.config);
+    let resolved = false;
+    const added = group.add(setting, { key: "a", value: "1" }).then(() => {
+      resolved = true;
+    });
+    await clock.advance(1);
+    expect(resolved).toBe(false);
+    expect(await second.setting.count()).toBe(0);
+    await clock.advance(1);
+    await added;
+    expect(await second.setting.count()).toBe(1);
+    await second.$disconnect();
+  });
+
+  it("writes a group as one transaction, statements in their order", async () => {
+    // The device points to an account that comes later.
+    await settled(clock, [
+      group.add(device, { id: "d1", accountId: "acc" }),
+      group.add(account, { id: "acc" }),
+    ]);
+    expect(await test.db.device.findMany({ select: { id: true, accountId: true } })).toEqual([
+      { id: "d1", accountId: "acc" },
+    ]);
+  });
+
+  it("rejects only the row that is at fault", async () => {
+    const rows = Array.from({ length: 50 }, (_, n) =>
+      group.add(setting, { key: `k${n}`, value: n === 17 || n === 40 ? null : String(n) }),
+    );
+    const outcome = await settled(clock, rows);
+    expect(outcome.map(({ status }, n) => (status === "rejected" ? n : -1)).filter((n) => n >= 0)).toEqual([17, 40]);
+    expect(await test.db.setting.count()).toBe(48);
+  });
+
+  it("writes rows that belong together all or none", async () => {
+    const outcome = await settled(clock, [
+      group.addAll([
+        [setting, { key: "half", value: "1" }],
+        [device, { id: "d", accountId: "missing" }],
+      ]),
+      group.add(setting, { key: "other", value: "1" }),
+    ]);
+    expect(outcome.map(({ status }) => status)).toEqual(["rejected", "fulfilled"]);
+    expect(await values()).toEqual({ other: "1" });
+  });
+
+  it("lets the last row of a key win, and tells all who wait", async () => {
+    await settled(clock, [
+      group.add(setting, { key: "a", value: "1" }),
+      group.add(setting, { key: "a", value: "2" }),
+    ]);
+    expect(await values()).toEqual({ a: "2" });
+  });
+
+  it("keeps notes for a second, or for the next commit, and only the last of a key", async () => {
+    for (let n = 0; n < 100; n++) group.note(setting, { key: "seen", value: String(n) });
+    await clock.advance(999);
+    expect(await values()).toEqual({});
+    await clock.advance(1);
+    await group.flush();
+    expect(await values()).toEqual({ seen: "99" });
+
+    group.note(setting, { key: "seen", value: "100" });
+    await settled(clock, [group.add(setting, { key: "a", value: "1" })]);
+    expect(await values()).toEqual({ seen: "100", a: "1" });
+  });
+
+  it("reports a note that cannot be written, and writes the others", async () => {
+    group.note(device, { id: "d", accountId: "gone" });
+    group.note(setting, { key: "a", value: "1" });
+    await group.flush();
+    expect(failedNotes).toEqual(["device"]);
+    expect(await values()).toEqual({ a: "1" });
+  });
+
+  it("does not wait when the group is full, nor after a commit that took long", async () => {
+    const small = new GroupCommit(test.db, clock, { maxRows: 3 });
+    await Promise.all(Array.from({ length: 7 }, (_, n) => small.add(setting, { key: `${n}`, value: "x" })));
+    expect(await test.db.setting.count()).toBe(7);
+    await small.close();
+  });
+
+  it("carries bytes as hex", async () => {
+    await settled(clock, [group.add(authority, { role: "r", certificate: "00ff10" })]);
+    expect(Buffer.from((await test.db.authority.findFirstOrThrow()).certificate).toString("hex")).toBe("00ff10");
+  });
+
+  it("writes everything at close and takes nothing afterwards", async () => {
+    const added = group.add(setting, { key: "a", value: "1" });
+    group.note(setting, { key: "b", value: "1" });
+    await group.close();
+    await added;
+    expect(await values()).toEqual({ a: "1", b: "1" });
+    await expect(group.add(setting, { key: "c", value: "1" })).rejects.toThrow("being closed");
+    expect(clock.pending).toBe(0);
+  });
+
+  it("does not fail while other writes go on", async () => {
+    const live = new GroupCommit(test.db, systemClock);
+    const rows = Array.from({ length: 300 }, (_, n) => live.add(setting, { key: `g${n}`, value: "x" }));
+    const single = Array.from({ length: 50 }, (_, n) => test.db.setting.create({ data: { key: `s${n}`, value: "x" } }));
+    await Promise.all([...rows, ...single]);
+    expect(await test.db.setting.count()).toBe(350);
+    await live.close();
+  });
+});
+
+async function settled(clock: FakeClock, promises: Promise<void>[]) {
+  const all = Promise.allSettled(promises);
+  await clock.advance(2);
+  return all;
+}
