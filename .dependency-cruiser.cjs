@@ -84,7 +84,7 @@ module.exports = {
     arrow(
       "components-hold-no-queries",
       "^components/",
-      "^(server/(db|bus|pki|config|device)/|generated/|node_modules/@prisma/)",
+      "^(server/(db|bus/(?!messages)|pki|config|device)/|generated/|node_modules/@prisma/)",
       "Components get their data; pages load it through services.",
     ),
     arrow(
