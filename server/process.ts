@@ -74,6 +74,7 @@ export async function runProcess(
 
   process.on("SIGINT", () => close("SIGINT"));
   process.on("SIGTERM", () => close("SIGTERM"));
+  process.on("SIGHUP", () => close("SIGHUP"));
   process.on("disconnect", () => close("the supervisor ended"));
   process.on("unhandledRejection", (reason) => crash(reason, "unhandled rejection"));
   process.on("uncaughtException", (error) => crash(error, "uncaught exception"));

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { showLog } from "./log-lines.mjs";
 import { root } from "./project.mjs";
 
 const FIRST_DELAY_MS = 200;
@@ -40,8 +41,10 @@ export function supervise(specs, { onready, say }) {
     const child = spawn(process.execPath, p.spec.args, {
       cwd: root,
       env: { ...process.env, ...p.spec.env },
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      // A person gets the log in words, a file or a log collector gets the JSON lines as they are.
+      stdio: ["ignore", process.stdout.isTTY ? "pipe" : "inherit", "inherit", "ipc"],
     });
+    if (child.stdout) showLog(child.stdout, process.stdout);
     p.child = child;
     child.on("message", (message) => {
       if (message?.type === "ready") {
