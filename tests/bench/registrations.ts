@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from "node:dgram";
 import { generate, parse } from "coap-packet";
-import { startBenchGateway } from "./_gateway";
+import { startGatewayProcess } from "../support/gateway-process";
 
 export const name = "Registrations and updates over plain CoAP";
 
@@ -87,7 +87,7 @@ class Load {
 }
 
 export async function run() {
-  const gateway = await startBenchGateway();
+  const gateway = await startGatewayProcess();
   const load = new Load(gateway.config.coapLwm2mPort);
   const timed = async (requests: Request[], expect: string) => {
     const cpu = gateway.cpuSeconds();

@@ -12,8 +12,8 @@ import type { Context } from "@/server/services/context";
 import { createContext } from "@/server/services/create-context";
 import { createFirstAdministrator } from "@/server/services/instance/setup";
 
-/** A gateway in a process of its own, so that its processor time and memory are its own. */
-export interface BenchGateway {
+/** A gateway in a process of its own: its time and memory are its own, and it can be killed. */
+export interface GatewayProcess {
   config: Config;
   db: PrismaClient;
   context: Context;
@@ -23,10 +23,14 @@ export interface BenchGateway {
   cpuSeconds(): number;
   /** Bytes it holds in memory. */
   residentBytes(): number;
+  /** Ends it without a chance to write anything (SIGKILL). */
+  kill(): Promise<void>;
+  /** Starts it again on the same data folder and ports. */
+  start(): Promise<void>;
   close(): Promise<void>;
 }
 
-const silent = createLogger("bench", "silent");
+const silent = createLogger("tests", "silent");
 
 async function freePort(): Promise<number> {
   const socket = createSocket("udp4");
@@ -37,8 +41,8 @@ async function freePort(): Promise<number> {
 }
 
 /** Starts build/gateway.js on an empty data folder with one account. */
-export async function startBenchGateway(): Promise<BenchGateway> {
-  const folder = mkdtempSync(join(tmpdir(), "gangway-bench-"));
+export async function startGatewayProcess(): Promise<GatewayProcess> {
+  const folder = mkdtempSync(join(tmpdir(), "gangway-process-"));
   const [bootstrap, lwm2m, coapBootstrap, coapLwm2m] = await Promise.all([0, 0, 0, 0].map(freePort));
   const env = {
     GANGWAY_DATA: folder,
@@ -58,14 +62,24 @@ export async function startBenchGateway(): Promise<BenchGateway> {
   const context = createContext({ config, db, bus });
   const { accountId } = await createFirstAdministrator(context, {
     token: null,
-    email: "bench@example.com",
+    email: "somebody@example.com",
     password: "a long enough password",
   });
-  const child = spawn(process.execPath, ["--expose-gc", resolve("build/gateway.js")], {
-    env: { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...env },
-    stdio: ["ignore", "inherit", "inherit", "ipc"],
-  });
-  await ready(child);
+  let child: ChildProcess;
+  const start = async () => {
+    child = spawn(process.execPath, ["--expose-gc", resolve("build/gateway.js")], {
+      env: { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...env },
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
+    await ready(child);
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((done) => child.once("exit", done));
+    child.kill(signal);
+    await ended;
+  };
+  await start();
   const stat = () => readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return {
     config,
@@ -75,11 +89,11 @@ export async function startBenchGateway(): Promise<BenchGateway> {
     bus,
     cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / 100,
     residentBytes: () => Number(stat()[21]) * 4096,
+    kill: () => end("SIGKILL"),
+    start,
     async close() {
       bus.close();
-      const ended = new Promise((done) => child.once("exit", done));
-      child.kill("SIGTERM");
-      await ended;
+      await end("SIGTERM");
       await db.$disconnect();
       rmSync(folder, { recursive: true, force: true });
     },
