@@ -1,10 +1,7 @@
 import type { BusEvent, GatewayOp, GatewayRequests } from "@/server/bus/messages";
-import type { PrismaClient } from "@/server/db";
+import type { Transaction } from "@/server/db";
 import type { Context } from "./context";
 import { ServiceError } from "./errors";
-
-/** The database within a transaction. */
-export type Transaction = Parameters<Parameters<PrismaClient["$transaction"]>[0]>[0];
 
 /**
  * Runs a change and tells listeners of it once it is committed.

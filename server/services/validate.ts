@@ -10,7 +10,11 @@ export function validate<S extends z.ZodType>(schema: S, input: unknown): z.outp
     message: issue.message,
   }));
   const first = fields[0];
-  throw new ServiceError("validation_error", first ? `${first.name}: ${first.message}` : "Invalid input.", fields);
+  throw new ServiceError(
+    "validation_error",
+    first ? `${first.name}: ${first.message}` : "Invalid input.",
+    fields,
+  );
 }
 
 export const idField = z.string().regex(/^[0-9a-f]{32}$/, "must be 32 hexadecimal characters");

@@ -47,9 +47,7 @@ export async function createApiKey(
     if ((await tx.apiKey.count({ where: { accountId } })) > KEYS_PER_ACCOUNT) {
       throw new ServiceError("limit_exceeded", `An account may have ${KEYS_PER_ACCOUNT} API keys.`);
     }
-    tell(
-      await recordEvent(ctx, tx, "key.created", { accountId, deviceId: null, data: { keyId: id, name } }),
-    );
+    tell(await recordEvent(ctx, tx, "key.created", { accountId, deviceId: null, data: { keyId: id, name } }));
   });
   return { id, name, key };
 }

@@ -34,6 +34,10 @@ export async function listApiKeys(ctx: Context): Promise<ApiKeyView[]> {
   return rows.map((row) => ({
     ...row,
     status:
-      row.status !== "ACTIVE" ? "INACTIVE" : row.expiresAt && row.expiresAt.getTime() <= now ? "EXPIRED" : "ACTIVE",
+      row.status !== "ACTIVE"
+        ? "INACTIVE"
+        : row.expiresAt && row.expiresAt.getTime() <= now
+          ? "EXPIRED"
+          : "ACTIVE",
   }));
 }

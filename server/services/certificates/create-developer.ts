@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { createDeveloperCertificate as makeCertificate, fingerprint, parseCertificate } from "@/server/pki";
+import { fingerprint, createDeveloperCertificate as makeCertificate, parseCertificate } from "@/server/pki";
 import { actorLabel, type Context, memberAccount } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
@@ -25,7 +25,7 @@ export async function createDeveloperCertificate(
   const accountId = memberAccount(ctx.actor);
   const { name, description } = validate(createDeveloperCertificateInput, input);
   const endpointName = randomBytes(16).toString("hex");
-  const made = await makeCertificate({ accountId, endpointName });
+  const made = makeCertificate({ accountId, endpointName }, ctx.clock);
   const facts = parseCertificate(made.certificate);
   const print = fingerprint(made.certificate);
   const at = ctx.clock.now();
@@ -40,7 +40,7 @@ export async function createDeveloperCertificate(
           description,
           certificate: Uint8Array.from(made.certificate),
           fingerprint: print,
-          subject: facts.issuer,
+          subject: facts.subjectText,
           issuer: facts.issuer,
           notBefore: facts.notBefore,
           notAfter: facts.notAfter,

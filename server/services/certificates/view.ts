@@ -1,4 +1,4 @@
-import type { Transaction } from "../transaction";
+import type { Transaction } from "@/server/db";
 
 /** A trusted certificate as the members of its account see it. */
 export interface CertificateView {

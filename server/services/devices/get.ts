@@ -7,10 +7,7 @@ import { type DeviceDetail, deviceRow, deviceSelect, readAttributes } from "./vi
 export const getDeviceInput = idInput;
 
 /** A device of the account with everything known of it. */
-export async function getDevice(
-  ctx: Context,
-  input: z.input<typeof getDeviceInput>,
-): Promise<DeviceDetail> {
+export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInput>): Promise<DeviceDetail> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(getDeviceInput, input);
   const row = await ctx.db.device.findFirst({

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { Prisma } from "@/server/db";
 import { type Context, memberAccount } from "../context";
-import type { Transaction } from "../transaction";
 import { validate } from "../validate";
 import { type DeviceRow, type DeviceState, deviceRow, deviceSelect, deviceStates } from "./view";
 
@@ -26,8 +26,16 @@ export interface DeviceList {
   counts: Record<DeviceState, number>;
 }
 
-type Where = NonNullable<NonNullable<Parameters<Transaction["device"]["findMany"]>[0]>["where"]>;
-type OrderBy = NonNullable<NonNullable<Parameters<Transaction["device"]["findMany"]>[0]>["orderBy"]>;
+const columns: Record<(typeof deviceSorts)[number], Prisma.Sql> = {
+  lastSeen: Prisma.sql`"lastSeenAt"`,
+  created: Prisma.sql`"createdAt"`,
+  name: Prisma.sql`"name"`,
+  endpointName: Prisma.sql`"endpointName"`,
+  state: Prisma.sql`"state"`,
+  expires: Prisma.sql`"connectorExpirationDate"`,
+};
+/** Columns that may be empty: such rows come last in either order. */
+const nullable: ReadonlySet<string> = new Set(["lastSeen", "expires"]);
 
 /** The directory of the account: searched, filtered, sorted and paged by the database. */
 export async function listDevices(
@@ -36,35 +44,39 @@ export async function listDevices(
 ): Promise<DeviceList> {
   const accountId = memberAccount(ctx.actor);
   const { search, state, sort, order, page, pageSize } = validate(listDevicesInput, input);
-  const found: Where = { accountId };
-  if (search) {
-    found.OR = [
-      { endpointName: { contains: search } },
-      { name: { contains: search } },
-      { description: { contains: search } },
-      ...(/^[0-9a-f]{1,32}$/i.test(search) ? [{ id: { startsWith: search.toLowerCase() } }] : []),
-    ];
-  }
-  const byState = await ctx.db.device.groupBy({ by: ["state"], where: found, _count: true });
+  const found = Prisma.sql`"accountId" = ${accountId}${matching(search)}`;
+  const byState = await ctx.db.$queryRaw<{ state: DeviceState; count: bigint }[]>(
+    Prisma.sql`SELECT "state", COUNT(*) AS "count" FROM "Device" WHERE ${found} GROUP BY "state"`,
+  );
   const counts = Object.fromEntries(deviceStates.map((name) => [name, 0])) as Record<DeviceState, number>;
-  for (const group of byState) counts[group.state as DeviceState] = group._count;
+  for (const group of byState) counts[group.state] = Number(group.count);
   const total = state ? counts[state] : Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const columns: Record<(typeof deviceSorts)[number], OrderBy> = {
-    lastSeen: { lastSeenAt: { sort: order, nulls: "last" } },
-    created: { createdAt: order },
-    name: { name: order },
-    endpointName: { endpointName: order },
-    state: { state: order },
-    expires: { connectorExpirationDate: { sort: order, nulls: "last" } },
-  };
+
+  const wanted = state ? Prisma.sql`${found} AND "state" = ${state}` : found;
+  const direction = order === "asc" ? Prisma.sql`ASC` : Prisma.sql`DESC`;
+  const nulls = nullable.has(sort) ? Prisma.sql` NULLS LAST` : Prisma.empty;
+  // The id makes the order total, so that no row is on two pages.
+  const ids = await ctx.db.$queryRaw<{ id: string }[]>(
+    Prisma.sql`SELECT "id" FROM "Device" WHERE ${wanted}
+      ORDER BY ${columns[sort]} ${direction}${nulls}, "id" ${direction}
+      LIMIT ${pageSize} OFFSET ${(page - 1) * pageSize}`,
+  );
   const rows = await ctx.db.device.findMany({
-    where: state ? { ...found, state } : found,
-    // The id makes the order total, so that no row is on two pages.
-    orderBy: [columns[sort], { id: order }].flat(),
-    skip: (page - 1) * pageSize,
-    take: pageSize,
+    where: { accountId, id: { in: ids.map(({ id }) => id) } },
     select: deviceSelect,
   });
-  const now = ctx.clock.now();
-  return { rows: rows.map((row) => deviceRow(row, now)), total, page, pageSize, counts };
+  const byId = new Map(rows.map((row) => [row.id, deviceRow(row, ctx.clock.now())]));
+  return { rows: ids.flatMap(({ id }) => byId.get(id) ?? []), total, page, pageSize, counts };
+}
+
+/** The condition of a search. Prisma's `contains` takes "%" and "_" for wildcards, and endpoint names hold both. */
+function matching(search: string): Prisma.Sql {
+  if (!search) return Prisma.empty;
+  const text = search.toLowerCase();
+  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  const conditions = [Prisma.sql`"endpointName"`, Prisma.sql`"name"`, Prisma.sql`"description"`].map(
+    (column) => Prisma.sql`LOWER(${column}) LIKE ${pattern} ESCAPE '\\'`,
+  );
+  if (/^[0-9a-f]{1,32}$/.test(text)) conditions.push(Prisma.sql`"id" LIKE ${`${text}%`}`);
+  return Prisma.sql` AND (${Prisma.join(conditions, " OR ")})`;
 }

@@ -27,7 +27,8 @@ export async function rebootstrapDevice(
   });
   const result = answer ?? {
     way: "refuse-registration" as const,
-    message: "The gateway is not running; the device's next registration will be refused so that it bootstraps again.",
+    message:
+      "The gateway is not running; the device's next registration will be refused so that it bootstraps again.",
   };
   await transaction(ctx, async (tx, tell) => {
     if (!answer) {

@@ -37,10 +37,7 @@ const words = {
 } as const;
 
 /** Changes what people say of a device. */
-export async function updateDevice(
-  ctx: Context,
-  input: z.input<typeof updateDeviceInput>,
-): Promise<void> {
+export async function updateDevice(ctx: Context, input: z.input<typeof updateDeviceInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id, customAttributes, ...texts } = validate(updateDeviceInput, input);
   const changes = {

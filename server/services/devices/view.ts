@@ -1,4 +1,4 @@
-import type { Transaction } from "../transaction";
+import type { Transaction } from "@/server/db";
 
 export const deviceStates = [
   "unenrolled",

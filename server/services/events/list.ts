@@ -36,7 +36,9 @@ export const eventSelect = {
   at: true,
 } as const;
 
-export function eventView(row: Omit<EventView, "data" | "at" | "outcome"> & { outcome: string; data: string; at: Date }): EventView {
+export function eventView(
+  row: Omit<EventView, "data" | "at" | "outcome"> & { outcome: string; data: string; at: Date },
+): EventView {
   return {
     ...row,
     outcome: row.outcome as EventOutcome,

@@ -1,6 +1,5 @@
-import type { Prisma } from "@/generated/prisma/client";
 import type { BusEvent } from "@/server/bus/messages";
-import type { Statement } from "@/server/db";
+import type { Statement, Transaction } from "@/server/db";
 import { actorLabel, type Context } from "../context";
 import { newId } from "../ids";
 import { type EventData, type EventOutcome, type EventType, eventTypes } from "./types";
@@ -42,7 +41,7 @@ export interface EventFields<T extends EventType> {
  * Writes events with a group commit. An id that is there already is brought up to date, so that a run of
  * keep-alive updates is one row.
  */
-export const eventStatement: Statement = {
+export const eventStatement: Statement<EventRow> = {
   name: "event",
   order: 100,
   sql: `INSERT INTO "DeviceEvent" ("id", "accountId", "deviceId", "type", "category", "outcome", "description", "data", "stateChange", "actor", "at")
@@ -50,7 +49,7 @@ SELECT value->>'id', value->>'accountId', value->>'deviceId', value->>'type', va
        value->>'description', value->>'data', value->>'stateChange', value->>'actor', value->>'at'
 FROM json_each(?) WHERE true
 ON CONFLICT("id") DO UPDATE SET "data" = excluded."data", "at" = excluded."at", "description" = excluded."description"`,
-  key: (row) => (row as EventRow).id,
+  key: (row) => row.id,
 };
 
 /** Puts an event into words; nothing is written yet. */
@@ -85,7 +84,7 @@ export function eventMessage(row: EventRow): BusEvent {
 /** Writes an event of the actor within a transaction; the answer is to be published after the commit. */
 export async function recordEvent<T extends EventType>(
   ctx: Pick<Context, "actor" | "clock">,
-  tx: Pick<Prisma.TransactionClient, "deviceEvent">,
+  tx: Pick<Transaction, "deviceEvent">,
   type: T,
   fields: Omit<EventFields<T>, "at"> & { at?: number },
 ): Promise<BusEvent> {

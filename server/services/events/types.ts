@@ -53,7 +53,8 @@ interface ResourceFact {
 }
 
 const from = (data: From) =>
-  (data.address ? ` from ${data.address}` : "") + (data.transport ? ` over ${data.transport.toUpperCase()}` : "");
+  (data.address ? ` from ${data.address}` : "") +
+  (data.transport ? ` over ${data.transport.toUpperCase()}` : "");
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
 const resource = (data: ResourceFact) => (data.name ? `${data.name} (${data.path})` : data.path);
 const list = (words: readonly string[]) =>
@@ -110,7 +111,13 @@ export const eventTypes = {
   ),
 
   "registration.registered": define<
-    From & { endpointName: string; lifetime: number; lwm2mVersion: string; binding?: string; objects?: string[] }
+    From & {
+      endpointName: string;
+      lifetime: number;
+      lwm2mVersion: string;
+      binding?: string;
+      objects?: string[];
+    }
   >(
     "registration",
     "SUCCESS",
@@ -166,7 +173,9 @@ export const eventTypes = {
       `Put on hold for ${data.holdSeconds} s: ${data.requests} registrations or updates within ${data.windowSeconds} s.`,
   ),
 
-  "session.established": define<From & { service?: string; cipher?: string; version?: string; cid?: boolean }>(
+  "session.established": define<
+    From & { service?: string; cipher?: string; version?: string; cid?: boolean }
+  >(
     "connection",
     "SUCCESS",
     (data) =>
@@ -226,7 +235,11 @@ export const eventTypes = {
     (data) => `Stopped observing ${resource(data)}.`,
   ),
   "resource.failed": define<
-    ResourceFact & { operation: "read" | "write" | "execute" | "observe" | "unobserve"; reason: string; code?: string }
+    ResourceFact & {
+      operation: "read" | "write" | "execute" | "observe" | "unobserve";
+      reason: string;
+      code?: string;
+    }
   >("resource", "FAIL", (data) => sentence(`Could not ${data.operation} ${resource(data)}: ${data.reason}`)),
 
   "device.updated": define<{ fields: string[]; name?: string }>(
@@ -246,7 +259,12 @@ export const eventTypes = {
     (data) => sentence(`Re-bootstrap requested: ${data.message}`),
   ),
 
-  "certificate.created": define<{ certificateId: string; name: string; fingerprint: string; developer: boolean }>(
+  "certificate.created": define<{
+    certificateId: string;
+    name: string;
+    fingerprint: string;
+    developer: boolean;
+  }>(
     "certificate",
     "SUCCESS",
     (data) => `${data.developer ? "Developer certificate" : "Certificate"} “${data.name}” created.`,
@@ -256,7 +274,12 @@ export const eventTypes = {
     "SUCCESS",
     (data) => `Bundle of “${data.name}” downloaded; its private key was erased here.`,
   ),
-  "certificate.deleted": define<{ certificateId: string; name: string; fingerprint: string; devices: number }>(
+  "certificate.deleted": define<{
+    certificateId: string;
+    name: string;
+    fingerprint: string;
+    devices: number;
+  }>(
     "certificate",
     "SUCCESS",
     (data) =>

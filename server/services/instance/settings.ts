@@ -1,5 +1,8 @@
 import { type Context, requireSystem } from "../context";
 
+/** Key of the host that the server certificates are made out to. */
+export const PUBLIC_HOST = "public-host";
+
 /** A fact the instance keeps of itself, or null. */
 export async function getSetting(ctx: Context, key: string): Promise<string | null> {
   requireSystem(ctx.actor);

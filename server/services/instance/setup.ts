@@ -101,4 +101,7 @@ export async function ensureAdministrator(
 }
 
 const usedUp = () =>
-  new ServiceError("forbidden", "This set-up link is no longer valid. Use the one printed at the last start.");
+  new ServiceError(
+    "forbidden",
+    "This set-up link is no longer valid. Use the one printed at the last start.",
+  );

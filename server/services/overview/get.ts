@@ -82,7 +82,9 @@ export async function getOverview(ctx: Context): Promise<Overview> {
 }
 
 /** Asks the gateway how it is; null when it is down or slow. */
-export async function ping(ctx: Pick<Context, "bus" | "clock">): Promise<GatewayRequests["ping"]["output"] | null> {
+export async function ping(
+  ctx: Pick<Context, "bus" | "clock">,
+): Promise<GatewayRequests["ping"]["output"] | null> {
   return new Promise((resolve) => {
     const timer = ctx.clock.after(PING_MS, () => resolve(null));
     ctx.bus.request("ping", {}).then(

@@ -60,13 +60,27 @@ export async function authenticate(
   countAttempt(ctx.clock, email);
   const user = await ctx.db.user.findUnique({
     where: { email },
-    select: { id: true, accountId: true, email: true, name: true, role: true, status: true, passwordHash: true },
+    select: {
+      id: true,
+      accountId: true,
+      email: true,
+      name: true,
+      role: true,
+      status: true,
+      passwordHash: true,
+    },
   });
   const matches = await verifyPassword(user?.passwordHash ?? null, password);
   if (!user || !matches || user.status !== "ACTIVE") return null;
   attempts.get(ctx.clock)?.delete(email);
   const role = user.role === "administrator" ? "administrator" : "developer";
-  const signedIn = { id: user.id, accountId: user.accountId, email: user.email, name: user.name, role } as const;
+  const signedIn = {
+    id: user.id,
+    accountId: user.accountId,
+    email: user.email,
+    name: user.name,
+    role,
+  } as const;
   await transaction(ctx, async (tx, tell) => {
     await tx.user.updateMany({ where: { id: user.id }, data: { lastLoginAt: new Date(ctx.clock.now()) } });
     tell(

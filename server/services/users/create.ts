@@ -16,7 +16,8 @@ export const createUserInput = z.object({
 
 function requireAdministrator(actor: Actor): string {
   const accountId = memberAccount(actor);
-  if (actor.kind === "operator" || (actor.kind === "user" && actor.role === "administrator")) return accountId;
+  if (actor.kind === "operator" || (actor.kind === "user" && actor.role === "administrator"))
+    return accountId;
   throw new ServiceError("forbidden", "Only an administrator may do this.");
 }
 
@@ -33,7 +34,9 @@ export async function createUser(
   try {
     await transaction(ctx, async (tx, tell) => {
       const times = { createdAt: new Date(at), updatedAt: new Date(at) };
-      await tx.user.create({ data: { id, accountId, email, name: name ?? "", role, passwordHash, ...times } });
+      await tx.user.create({
+        data: { id, accountId, email, name: name ?? "", role, passwordHash, ...times },
+      });
       tell(
         await recordEvent(ctx, tx, "user.created", {
           accountId,

@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { developerBundle } from "@/server/pki";
+import { type Context, memberAccount } from "../context";
+import { notFound, ServiceError } from "../errors";
+import { recordEvent } from "../events/record";
+import { getServerCa } from "../instance/authorities";
+import { transaction } from "../transaction";
+import { idField, validate } from "../validate";
+import { DEVELOPER_KEY_PURPOSE } from "./create-developer";
+
+// The account is added where Pelion's client wants it, so it must not be there yet.
+const uri = z.string().regex(/^[^?]+$/, "must have no query");
+
+export const takeBundleInput = z.object({
+  id: idField,
+  /** Where its devices bootstrap (server/services/instance/uris.ts). */
+  uris: z.object({ bootstrap: z.object({ udp: uri, tcp: uri }) }),
+});
+
+/** Hands out the bundle of a developer certificate with its private key, which is erased here: once. */
+export async function takeBundle(
+  ctx: Context,
+  input: z.input<typeof takeBundleInput>,
+): Promise<{ fileName: string; zip: Uint8Array }> {
+  const accountId = memberAccount(ctx.actor);
+  const { id, uris } = validate(takeBundleInput, input);
+  const row = await ctx.db.trustedCertificate.findFirst({
+    where: { id, accountId },
+    select: { name: true, certificate: true, endpointName: true, developer: true, privateKey: true },
+  });
+  if (!row?.developer || !row.endpointName) throw notFound("Developer certificate");
+  if (!row.privateKey) throw taken();
+  const fileName = `${slug(row.name)}.zip`;
+  const at = ctx.clock.now();
+  // Made before the key is erased: nothing that can fail comes after that.
+  const zip = developerBundle({
+    endpointName: row.endpointName,
+    accountId,
+    bootstrapUri: uris.bootstrap,
+    certificate: row.certificate,
+    privateKey: ctx.vault.open(row.privateKey, DEVELOPER_KEY_PURPOSE),
+    serverCa: (await getServerCa(ctx)).der,
+    fileName,
+    madeAt: new Date(at),
+  });
+  await transaction(ctx, async (tx, tell) => {
+    // Of two that ask at once only one finds the key.
+    const { count } = await tx.trustedCertificate.updateMany({
+      where: { id, accountId, privateKey: { not: null } },
+      data: { privateKey: null, downloadedAt: new Date(at), updatedAt: new Date(at) },
+    });
+    if (count === 0) throw taken();
+    tell(
+      await recordEvent(ctx, tx, "certificate.downloaded", {
+        accountId,
+        deviceId: null,
+        data: { certificateId: id, name: row.name },
+      }),
+    );
+  });
+  return { fileName, zip };
+}
+
+const taken = () =>
+  new ServiceError(
+    "conflict",
+    "This bundle was already downloaded, and its private key is no longer here. Make another certificate.",
+  );
+
+/** A name as part of a file name. */
+function slug(name: string): string {
+  const plain = name
+    .normalize("NFKD")
+    .replace(/[^A-Za-z0-9]+/g, "-")
+    .replace(/^-+|-+$/g, "")
+    .slice(0, 60)
+    .toLowerCase();
+  return plain || "developer-certificate";
+}
