@@ -8,8 +8,11 @@ import { type BusEvent, type BusFrame, busEvent, gatewayRequests } from "./messa
 import { tell } from "./server";
 import { Wire } from "./wire";
 
-/** A device may take CoAP's EXCHANGE_LIFETIME's better half to answer; no request waits longer than this. */
+/** No request waits longer than this; the retransmissions towards a device end well before. */
 const REQUEST_TIMEOUT_MS = 150_000;
+
+/** A gateway that hangs accepts connections and says nothing. */
+const GREETING_TIMEOUT_MS = 5000;
 
 /** Waits between two tries to connect. */
 const BACK_OFF_MS = [100, 200, 500, 1000, 2000];
@@ -135,8 +138,10 @@ class Client implements LocalBusClient {
     this.#attempt = new Promise((settled) => {
       const socket = connect(this.options.path);
       this.#socket = socket;
+      const patience = this.options.clock.after(GREETING_TIMEOUT_MS, () => socket.destroy());
       const wire = new Wire(socket, {
         hello: () => {
+          patience.cancel();
           if (this.#closed) return;
           this.#failures = 0;
           this.#wire = wire;
@@ -147,6 +152,7 @@ class Client implements LocalBusClient {
         },
         frame: (frame) => this.#onframe(frame),
         close: (reason) => {
+          patience.cancel();
           if (reason) this.options.log.warn(reason);
           this.#lost();
           settled();
