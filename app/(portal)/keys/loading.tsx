@@ -1,0 +1,13 @@
+import { PageHeader } from "@/components/page-header";
+import { LoadingRows } from "@/components/ui/panel";
+
+export default function Loading() {
+  return (
+    <>
+      <PageHeader title="API keys">
+        A program signs in with one of these. It can do what a member of the account can do.
+      </PageHeader>
+      <LoadingRows />
+    </>
+  );
+}

@@ -1,0 +1,58 @@
+"use server";
+import { z } from "zod";
+import { type ActionResult, action, invalid, run } from "@/server/portal/action";
+import { contextFor } from "@/server/portal/context";
+import { runtime } from "@/server/portal/runtime";
+import { createApiKey, createApiKeyInput } from "@/server/services/api-keys/create";
+import { removeApiKey, removeApiKeyInput } from "@/server/services/api-keys/remove";
+import {
+  createDeveloperCertificate,
+  createDeveloperCertificateInput,
+} from "@/server/services/certificates/create-developer";
+import { removeCertificate, removeCertificateInput } from "@/server/services/certificates/remove";
+import { takeBundle } from "@/server/services/certificates/take-bundle";
+import { executeResource, executeResourceInput } from "@/server/services/devices/execute-resource";
+import { observeResource, observeResourceInput } from "@/server/services/devices/observe-resource";
+import { readResource, readResourceInput } from "@/server/services/devices/read-resource";
+import { rebootstrapDevice, rebootstrapDeviceInput } from "@/server/services/devices/rebootstrap";
+import { removeDevice, removeDeviceInput } from "@/server/services/devices/remove";
+import { unobserveResource, unobserveResourceInput } from "@/server/services/devices/unobserve-resource";
+import { updateDevice, updateDeviceInput } from "@/server/services/devices/update";
+import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
+import { createFirstAdministrator, createFirstAdministratorInput } from "@/server/services/instance/setup";
+import { serviceUris } from "@/server/services/instance/uris";
+
+// The set-up link stands for the session that nobody can have yet.
+export async function makeFirstAdministrator(input: {
+  token: string;
+  email: string;
+  password: string;
+  name: string;
+  accountName: string;
+}): Promise<ActionResult<null>> {
+  const schema = createFirstAdministratorInput.extend({ token: z.string().max(100) });
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) return { error: invalid(parsed.error) };
+  return run(async () => {
+    await createFirstAdministrator(contextFor({ kind: "system" }), parsed.data);
+    return null;
+  });
+}
+
+export const makeCertificate = action(createDeveloperCertificateInput, createDeveloperCertificate);
+export const deleteCertificate = action(removeCertificateInput, removeCertificate);
+export const takeCertificateBundle = action(removeCertificateInput, (ctx, { id }) =>
+  takeBundle(ctx, { id, uris: serviceUris(runtime().config) }),
+);
+
+export const makeKey = action(createApiKeyInput, createApiKey);
+export const deleteKey = action(removeApiKeyInput, removeApiKey);
+
+export const changeDevice = action(updateDeviceInput, updateDevice);
+export const deleteDevice = action(removeDeviceInput, removeDevice);
+export const rebootstrap = action(rebootstrapDeviceInput, rebootstrapDevice);
+export const readPath = action(readResourceInput, readResource);
+export const writePath = action(writeResourceInput, writeResource);
+export const executePath = action(executeResourceInput, executeResource);
+export const observePath = action(observeResourceInput, observeResource);
+export const unobservePath = action(unobserveResourceInput, unobserveResource);

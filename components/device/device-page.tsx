@@ -1,0 +1,244 @@
+"use client";
+import { ArrowLeft, Ellipsis, RefreshCcw, Trash2 } from "lucide-react";
+import Link from "next/link";
+import { useRouter } from "next/navigation";
+import { parseAsStringLiteral, useQueryState } from "nuqs";
+import { type ReactNode, useState } from "react";
+import { toast } from "sonner";
+import { deleteDevice, rebootstrap } from "@/app/actions";
+import type { QueryOutput } from "@/server/portal/queries";
+import { LoadError } from "../load-error";
+import { CliHint } from "../page-header";
+import { Expiry, Reachable, StateBadge } from "../status";
+import { Ago } from "../time";
+import { Timeline } from "../timeline";
+import { Button } from "../ui/button";
+import { Copyable } from "../ui/copy";
+import { Confirm } from "../ui/dialog";
+import { Menu, MenuItem } from "../ui/menu";
+import { Notice, Panel } from "../ui/panel";
+import { Tab, TabList, TabPanel, Tabs } from "../ui/tabs";
+import { useAct } from "../use-act";
+import { useData } from "../use-data";
+import { Details } from "./details";
+import { Resources } from "./resources";
+
+export type Device = QueryOutput<"device">;
+
+const TABS = ["resources", "timeline", "details"] as const;
+
+export function DevicePage({ id }: { id: string }) {
+  const { data: device, error, refetch } = useData("device", { id });
+  const [tab, setTab] = useQueryState("tab", parseAsStringLiteral(TABS).withDefault("resources"));
+  if (error?.failure.code === "not_found") return <Gone />;
+  if (!device) return error ? <LoadError message={error.message} retry={() => void refetch()} /> : null;
+  return (
+    <>
+      <Link
+        href="/devices"
+        className="mb-3 inline-flex items-center gap-1.5 rounded text-muted text-sm hover:text-ink"
+      >
+        <ArrowLeft className="size-3.5" aria-hidden />
+        Devices
+      </Link>
+      <Header device={device} />
+      <Identity device={device} />
+      <Tabs value={tab} onValueChange={(next) => void setTab(next as (typeof TABS)[number])} className="mt-6">
+        <TabList aria-label="Device">
+          <Tab value="resources">Resources</Tab>
+          <Tab value="timeline">Timeline</Tab>
+          <Tab value="details">Details</Tab>
+        </TabList>
+        <TabPanel value="resources">
+          <Resources device={device} />
+        </TabPanel>
+        <TabPanel value="timeline">
+          <Timeline deviceId={id} />
+        </TabPanel>
+        <TabPanel value="details">
+          <Details device={device} />
+        </TabPanel>
+      </Tabs>
+      <CliHint
+        commands={[
+          { does: "show it", run: `npm run --silent gangway -- devices show ${id}` },
+          { does: "have it bootstrap again", run: `npm run --silent gangway -- devices rebootstrap ${id}` },
+        ]}
+      />
+    </>
+  );
+}
+
+function Gone() {
+  return (
+    <Panel className="p-6">
+      <h1 className="font-semibold text-lg">This device was deleted</h1>
+      <p className="mt-1 text-muted text-sm">It comes back as a new one if it bootstraps again.</p>
+      <Button asChild variant="primary" size="md" className="mt-4">
+        <Link href="/devices">Go to the devices</Link>
+      </Button>
+    </Panel>
+  );
+}
+
+function Header({ device }: { device: Device }) {
+  const router = useRouter();
+  const { act } = useAct();
+  const [dialog, setDialog] = useState<"rebootstrap" | "delete" | null>(null);
+  const close = (open: boolean) => setDialog(open ? dialog : null);
+  const title = device.name || device.endpointName;
+  return (
+    <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
+      <div className="min-w-0 max-w-full">
+        <h1 className="break-words font-semibold text-xl">{title}</h1>
+        <div className="mt-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
+          <StateBadge state={device.state} />
+          <Reachable
+            lastSeenAt={device.lastSeenAt}
+            expiresAt={device.expiresAt}
+            queueMode={device.registration?.queueMode}
+          />
+          {device.lastSeenAt ? (
+            <span className="text-muted">
+              Last seen <Ago at={device.lastSeenAt} />
+            </span>
+          ) : null}
+        </div>
+        {device.description ? (
+          <p className="mt-2 max-w-2xl whitespace-pre-line text-muted text-sm">{device.description}</p>
+        ) : null}
+      </div>
+      <div className="flex items-center gap-2">
+        <Button size="md" onClick={() => setDialog("rebootstrap")}>
+          <RefreshCcw aria-hidden />
+          Re-bootstrap
+        </Button>
+        <Menu
+          trigger={
+            <Button size="icon" className="size-9" aria-label="More">
+              <Ellipsis aria-hidden />
+            </Button>
+          }
+        >
+          <MenuItem danger onSelect={() => setDialog("delete")}>
+            <Trash2 aria-hidden />
+            Delete device
+          </MenuItem>
+        </Menu>
+      </div>
+      {device.rebootstrapPending ? (
+        <Notice icon={<RefreshCcw aria-hidden />} className="w-full">
+          Its next registration will be refused, so that it goes back to the bootstrap server.
+        </Notice>
+      ) : null}
+
+      <Confirm
+        open={dialog === "rebootstrap"}
+        onOpenChange={close}
+        title={`Have “${title}” bootstrap again?`}
+        action="Re-bootstrap"
+        onConfirm={async () => {
+          const result = await act(() => rebootstrap({ id: device.id }), { stale: ["device", "events"] });
+          if (result)
+            toast.success(
+              result.data.way === "execute"
+                ? "The device was told to bootstrap again."
+                : "Its next registration will be refused, so that it bootstraps again.",
+              { description: result.data.message, duration: 10_000 },
+            );
+          return result !== null;
+        }}
+      >
+        <p>
+          It gets a new LwM2M certificate and keeps its ID, its name and its timeline. It is out of reach for
+          the seconds that this takes.
+        </p>
+        <p>
+          A device with the Bootstrap-Request Trigger (<code className="font-mono text-xs">/1/0/9</code>) is
+          told directly; any other one has its next registration refused, so that it falls back to bootstrap.
+          You will see which.
+        </p>
+      </Confirm>
+      <Confirm
+        open={dialog === "delete"}
+        onOpenChange={close}
+        title={`Delete “${title}”?`}
+        action="Delete device"
+        onConfirm={async () => {
+          const result = await act(() => deleteDevice({ id: device.id }), {
+            stale: ["devices", "overview"],
+            done: `“${title}” is deleted.`,
+          });
+          if (result) router.push("/devices");
+          return result !== null;
+        }}
+      >
+        <p>
+          Its registration ends, its values and observations are deleted, and its LwM2M certificate is no
+          longer accepted.
+        </p>
+        <p>
+          As long as its bootstrap certificate is trusted it can come back, as a new device with{" "}
+          <strong>another ID</strong>. To keep it out, delete that certificate.
+        </p>
+      </Confirm>
+    </div>
+  );
+}
+
+function Identity({ device }: { device: Device }) {
+  const facts: [string, ReactNode][] = [
+    ["Device ID", <Copyable key="id" text={device.id} label="the device ID" />],
+    ["Endpoint name", <Copyable key="ep" text={device.endpointName} label="the endpoint name" />],
+    [
+      "Address",
+      device.address ? (
+        <span key="address" className="text-sm">
+          <span className="font-mono text-xs">{device.address}</span>{" "}
+          <span className="text-muted">{device.transport?.toUpperCase()}</span>
+        </span>
+      ) : null,
+    ],
+    [
+      "Bootstraps with",
+      device.ca ? (
+        <Link key="ca" href="/certificates" className="rounded text-accent text-sm hover:underline">
+          {device.ca.name}
+        </Link>
+      ) : device.bootstrapFingerprint ? (
+        <span key="ca" className="text-sm text-warn">
+          A certificate that was deleted
+        </span>
+      ) : null,
+    ],
+    [
+      "LwM2M certificate",
+      device.connectorExpirationDate ? (
+        <span key="cert" className="text-sm">
+          expires <Expiry notAfter={device.connectorExpirationDate} />
+        </span>
+      ) : null,
+    ],
+    [
+      "Registration",
+      device.registration ? (
+        <span key="registration" className="text-sm">
+          LwM2M {device.registration.lwm2mVersion}, {device.registration.lifetime.toLocaleString("en")} s,
+          updated <Ago at={device.registration.updatedAt} />
+        </span>
+      ) : null,
+    ],
+  ];
+  return (
+    <Panel>
+      <dl className="grid gap-px bg-line sm:grid-cols-2 lg:grid-cols-3">
+        {facts.map(([name, value]) => (
+          <div key={name} className="min-w-0 bg-surface px-4 py-2.5">
+            <dt className="text-muted text-xs">{name}</dt>
+            <dd className="flex min-h-7 items-center">{value ?? <span className="text-faint">–</span>}</dd>
+          </div>
+        ))}
+      </dl>
+    </Panel>
+  );
+}

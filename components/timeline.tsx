@@ -1,0 +1,155 @@
+"use client";
+import { ChevronRight, History } from "lucide-react";
+import Link from "next/link";
+import { type ReactNode, useState } from "react";
+import type { QueryOutput } from "@/server/portal/queries";
+import { dateTime } from "./format";
+import { LoadError } from "./load-error";
+import { Dot, outcomeTone } from "./status";
+import { Ago, useInBrowser } from "./time";
+import { Button } from "./ui/button";
+import { cn } from "./ui/cn";
+import { CopyButton } from "./ui/copy";
+import { EmptyState, LoadingRows } from "./ui/panel";
+import { Segmented } from "./ui/segmented";
+import { useEvents } from "./use-data";
+
+type Event = QueryOutput<"events">["rows"][number];
+
+const CATEGORIES = {
+  all: "All",
+  bootstrap: "Bootstrap",
+  registration: "Registration",
+  connection: "Connection",
+  resource: "Resources",
+  device: "Changes",
+} as const;
+type Category = keyof typeof CATEGORIES;
+
+/** Everything that happened to a device, live, the newest first. */
+export function Timeline({ deviceId }: { deviceId: string }) {
+  const [category, setCategory] = useState<Category>("all");
+  const input = category === "all" ? { deviceId } : { deviceId, category };
+  const { rows, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useEvents(input);
+  return (
+    <div className="grid gap-3">
+      <Segmented
+        label="Kind of event"
+        className="justify-self-start"
+        value={category}
+        onChange={setCategory}
+        options={Object.entries(CATEGORIES).map(([value, label]) => ({ value: value as Category, label }))}
+      />
+      {error && !rows ? (
+        <LoadError message={error.message} retry={() => void refetch()} />
+      ) : !rows ? (
+        <LoadingRows />
+      ) : rows.length === 0 ? (
+        <EmptyState icon={<History />} title="Nothing of this kind has happened">
+          It will appear here by itself.
+        </EmptyState>
+      ) : (
+        <>
+          <EventList rows={rows} />
+          {hasNextPage ? (
+            <Button
+              className="justify-self-center"
+              busy={isFetchingNextPage}
+              onClick={() => void fetchNextPage()}
+            >
+              Show older
+            </Button>
+          ) : null}
+        </>
+      )}
+    </div>
+  );
+}
+
+/** Rows of a timeline; each opens to what is known beyond its sentence. */
+export function EventList({ rows, device, empty }: { rows: Event[]; device?: boolean; empty?: ReactNode }) {
+  if (rows.length === 0) return empty;
+  return (
+    <ol className="divide-y divide-line overflow-hidden rounded-lg border border-line bg-surface">
+      {rows.map((event) => (
+        <EventRow key={event.id} event={event} device={device} />
+      ))}
+    </ol>
+  );
+}
+
+function EventRow({ event, device }: { event: Event; device?: boolean | undefined }) {
+  const [open, setOpen] = useState(false);
+  return (
+    <li data-event={event.type}>
+      <div className="flex items-start hover:bg-hover/60">
+        <button
+          type="button"
+          aria-expanded={open}
+          onClick={() => setOpen(!open)}
+          className="flex min-w-0 flex-1 items-start gap-3 px-4 py-2.5 text-left -outline-offset-2"
+        >
+          <span className="mt-[0.4375rem]">
+            <Dot tone={outcomeTone(event.outcome)} shape={event.outcome === "INFO" ? "ring" : "full"} />
+            <span className="sr-only">{event.outcome === "FAIL" ? "Failed: " : ""}</span>
+          </span>
+          <span className="min-w-0 flex-1 break-words text-sm">{event.description}</span>
+          <Ago at={event.at} className="shrink-0 whitespace-nowrap pt-px text-muted text-xs" />
+          <ChevronRight
+            className={cn("mt-1 size-3.5 shrink-0 text-muted transition-transform", open && "rotate-90")}
+            aria-hidden
+          />
+        </button>
+        {device && event.deviceId ? (
+          <Link
+            href={`/devices/${event.deviceId}`}
+            className="mt-1.5 mr-2 shrink-0 rounded px-2 py-1 text-accent text-xs hover:bg-hover"
+          >
+            Device<span className="sr-only"> of this event</span>
+          </Link>
+        ) : null}
+      </div>
+      {open ? <EventData event={event} /> : null}
+    </li>
+  );
+}
+
+function words(key: string): string {
+  const spaced = key.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
+
+function show(value: unknown): string {
+  if (Array.isArray(value)) return value.map(show).join(", ");
+  if (typeof value === "object" && value !== null) return JSON.stringify(value);
+  return String(value);
+}
+
+/** What is known of an event beyond its sentence. */
+export function EventData({ event }: { event: Event }) {
+  const inBrowser = useInBrowser();
+  const facts: [string, string][] = [
+    ["Time", dateTime(event.at, !inBrowser)],
+    ["Type", event.type],
+    ["By", event.actor.replace(/^user:/, "")],
+    ...Object.entries(event.data)
+      .filter(([, value]) => value !== null && value !== "")
+      .map(([key, value]): [string, string] => [words(key), show(value)]),
+    ["Event ID", event.id],
+  ];
+  return (
+    <dl className="grid grid-cols-[minmax(6rem,auto)_minmax(0,1fr)] gap-x-5 gap-y-1 border-line border-t bg-sunken px-4 py-3 pl-9 text-xs">
+      {facts.map(([name, value]) => (
+        <div key={name} className="contents">
+          <dt className="text-muted">{name}</dt>
+          <dd className="flex items-start gap-1 break-words font-mono">
+            <span className="min-w-0 break-words">{value}</span>
+            {name === "Event ID" ? (
+              <CopyButton text={value} label="Copy the event ID" className="-my-1.5" />
+            ) : null}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -1,0 +1,43 @@
+import { z } from "zod";
+import { getAccount } from "@/server/services/accounts/get";
+import { listApiKeys } from "@/server/services/api-keys/list";
+import { listCertificates } from "@/server/services/certificates/list";
+import type { Context } from "@/server/services/context";
+import { getDevice, getDeviceInput } from "@/server/services/devices/get";
+import { listDevices, listDevicesInput } from "@/server/services/devices/list";
+import { getResources, getResourcesInput } from "@/server/services/devices/resources";
+import { listEvents, listEventsInput } from "@/server/services/events/list";
+import { getOverview } from "@/server/services/overview/get";
+import { serverFacts } from "./server-facts";
+import type { Wire } from "./wire";
+
+interface Query<S extends z.ZodType, T> {
+  input: S;
+  run(ctx: Context, input: z.output<S>): Promise<T>;
+}
+
+const query = <S extends z.ZodType, T>(
+  input: S,
+  run: (ctx: Context, input: z.output<S>) => Promise<T>,
+): Query<S, T> => ({
+  input,
+  run,
+});
+const nothing = z.object({});
+
+/** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */
+export const queries = {
+  account: query(nothing, (ctx) => getAccount(ctx)),
+  overview: query(nothing, (ctx) => getOverview(ctx)),
+  certificates: query(nothing, (ctx) => listCertificates(ctx)),
+  devices: query(listDevicesInput, listDevices),
+  device: query(getDeviceInput, getDevice),
+  resources: query(getResourcesInput, getResources),
+  events: query(listEventsInput, listEvents),
+  keys: query(nothing, (ctx) => listApiKeys(ctx)),
+  server: query(nothing, serverFacts),
+} as const;
+
+export type QueryName = keyof typeof queries;
+export type QueryInput<K extends QueryName> = z.input<(typeof queries)[K]["input"]>;
+export type QueryOutput<K extends QueryName> = Wire<Awaited<ReturnType<(typeof queries)[K]["run"]>>>;

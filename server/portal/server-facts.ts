@@ -1,0 +1,55 @@
+import { X509Certificate } from "node:crypto";
+import type { Context } from "@/server/services/context";
+import { accountOf } from "@/server/services/context";
+import { loadAuthority } from "@/server/services/instance/authorities";
+import { serviceUris } from "@/server/services/instance/uris";
+import { ping } from "@/server/services/overview/get";
+import { contextFor } from "./context";
+import { runtime } from "./runtime";
+import { pem } from "./tls";
+
+const ROLES = [
+  ["server-ca", "Server CA", "Devices check the bootstrap and LwM2M servers against it."],
+  ["bootstrap-server", "Bootstrap server", "Presented on the bootstrap port."],
+  ["lwm2m-server", "LwM2M server", "Presented on the device management port."],
+  ["device-ca", "Device CA", "Issues the LwM2M certificate that each device gets at bootstrap."],
+  ["portal", "Portal", "Presented by this portal over https."],
+] as const;
+
+/** Where devices find this instance, and what they are to trust. */
+export async function serverFacts(ctx: Context) {
+  const { config, ports, version } = runtime();
+  const [gateway, ...certificates] = await Promise.all([
+    ping(ctx),
+    ...ROLES.filter(([role]) => role !== "portal" || config.tls === null).map(
+      async ([role, name, purpose]) => {
+        const certificate = await publicPart(role);
+        return {
+          role,
+          name,
+          purpose,
+          subject: certificate.subject.replaceAll("\n", ", "),
+          fingerprint: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
+          notAfter: new Date(certificate.validTo),
+        };
+      },
+    ),
+  ]);
+  return {
+    uris: serviceUris(config, accountOf(ctx.actor)),
+    publicHost: config.publicHost,
+    publicHostIsLocal: config.publicHostIsLocal,
+    insecureCoap: config.insecureCoap,
+    portal: { http: ports.http, https: ports.https },
+    version,
+    gateway,
+    certificates,
+    caPem: pem("CERTIFICATE", (await publicPart("server-ca")).raw),
+  };
+}
+
+/** The certificate alone of an authority of the instance. */
+async function publicPart(role: (typeof ROLES)[number][0]): Promise<X509Certificate> {
+  const { certificate } = await loadAuthority(contextFor({ kind: "system" }), role);
+  return new X509Certificate(certificate);
+}

@@ -1,0 +1,14 @@
+import { redirect } from "next/navigation";
+import { getServerSession } from "next-auth";
+import { cache } from "react";
+import type { UserView } from "@/server/services/users/get";
+import { authOptions } from "./auth";
+import { userOfToken } from "./session-user";
+
+/** Who is signed in with this request. */
+export const currentUser = cache(async () => userOfToken(await getServerSession(authOptions())));
+
+/** The signed-in user of a page; without one it goes to the sign-in page. */
+export async function requireUser(): Promise<UserView> {
+  return (await currentUser()) ?? redirect("/login");
+}
