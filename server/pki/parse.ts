@@ -75,16 +75,19 @@ export const OID = {
   clientAuth: "1.3.6.1.5.5.7.3.2",
 } as const;
 
-/** Extensions that are checked here, or that say nothing which would forbid the use of a device's certificate. */
-const UNDERSTOOD = new Set<string>([
-  OID.subjectKeyIdentifier,
-  OID.keyUsage,
-  OID.subjectAltName,
-  OID.basicConstraints,
-  OID.certificatePolicies,
-  OID.authorityKeyIdentifier,
-  OID.extendedKeyUsage,
-]);
+/**
+ * The extensions that are checked here, or that say nothing which would forbid the use of a device's certificate,
+ * with the tag of their value.
+ */
+const FORMS: Readonly<Record<string, number>> = {
+  [OID.subjectKeyIdentifier]: der.TAG.octetString,
+  [OID.keyUsage]: der.TAG.bitString,
+  [OID.subjectAltName]: der.TAG.sequence,
+  [OID.basicConstraints]: der.TAG.sequence,
+  [OID.certificatePolicies]: der.TAG.sequence,
+  [OID.authorityKeyIdentifier]: der.TAG.sequence,
+  [OID.extendedKeyUsage]: der.TAG.sequence,
+};
 
 /** Reads a certificate [RFC5280 §4.1]; throws DerError. */
 export function readCertificate(bytes: Uint8Array): ParsedCertificate {
@@ -147,24 +150,24 @@ function readExtensions(parsed: ParsedCertificate, content: Uint8Array): void {
     const critical = extension.optional(der.TAG.boolean, "critical");
     const value = extension.next(der.TAG.octetString, `extension ${oid}`).content;
     extension.end();
-    if (critical && der.readBoolean(critical) && !UNDERSTOOD.has(oid)) parsed.unknownCritical.push(oid);
+    if (critical && der.readBoolean(critical) && !Object.hasOwn(FORMS, oid)) parsed.unknownCritical.push(oid);
+    const form = FORMS[oid];
+    if (form === undefined) continue;
+    const whole = new der.Reader(value, `extension ${oid}`);
+    const inner = whole.next(form).content;
+    whole.end();
     if (oid === OID.basicConstraints) {
-      const constraints = new der.Reader(value, "basic constraints").into(
-        der.TAG.sequence,
-        "basic constraints",
-      );
+      const constraints = new der.Reader(inner, "basic constraints");
       const ca = constraints.optional(der.TAG.boolean, "basic constraints");
       parsed.isCa = ca !== null && der.readBoolean(ca);
       const limit = constraints.optional(der.TAG.integer, "path length");
       parsed.pathLength = limit && der.readSmallInteger(limit);
+      constraints.end();
     } else if (oid === OID.keyUsage) {
-      const bits = der.readElement(value, "key usage").content[1] ?? 0;
+      const bits = inner[1] ?? 0;
       parsed.keyUsage = { digitalSignature: (bits & 0x80) !== 0, keyCertSign: (bits & 0x04) !== 0 };
     } else if (oid === OID.extendedKeyUsage) {
-      const purposes = new der.Reader(
-        der.readElement(value, "extended key usage").content,
-        "extended key usage",
-      );
+      const purposes = new der.Reader(inner, "extended key usage");
       parsed.extendedKeyUsage = [];
       while (purposes.more) parsed.extendedKeyUsage.push(der.readOid(purposes.next(der.TAG.oid)));
     }
