@@ -9,8 +9,8 @@ import { idInput, validate } from "../validate";
 export const rebootstrapDeviceInput = idInput;
 
 /**
- * Sends a device back to the bootstrap server and says how. With the gateway down, the entry is marked, so that
- * the next registration is refused.
+ * Sends a device back to the bootstrap server and says how. The gateway writes the event; with the gateway down, the
+ * entry is marked here, so that the next registration is refused.
  */
 export async function rebootstrapDevice(
   ctx: Context,
@@ -25,19 +25,21 @@ export async function rebootstrapDevice(
     deviceId: id,
     actor: actorLabel(ctx.actor),
   });
-  const result = answer ?? {
-    way: "refuse-registration" as const,
+  if (answer) {
+    ctx.bus.publish({ kind: "device", accountId, deviceId: id, change: "updated" });
+    return answer;
+  }
+  const result = {
+    way: "refuse-registration",
     message:
-      "The gateway is not running; the device's next registration will be refused so that it bootstraps again.",
-  };
+      "the gateway is not running; its next registration is refused, so that it falls back to bootstrap",
+  } as const;
   await transaction(ctx, async (tx, tell) => {
-    if (!answer) {
-      const { count } = await tx.device.updateMany({
-        where: { id, accountId },
-        data: { rebootstrapPending: true, updatedAt: new Date(ctx.clock.now()) },
-      });
-      if (count === 0) throw notFound("Device");
-    }
+    const { count } = await tx.device.updateMany({
+      where: { id, accountId },
+      data: { rebootstrapPending: true, updatedAt: new Date(ctx.clock.now()) },
+    });
+    if (count === 0) throw notFound("Device");
     tell(
       await recordEvent(ctx, tx, "device.rebootstrap-requested", { accountId, deviceId: id, data: result }),
     );
