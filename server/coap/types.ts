@@ -20,6 +20,8 @@ export interface CoapRequest {
   timeoutMs?: number;
   /** Largest block to use for this peer, in bytes; default 1024, Pelion's client wants 512. */
   blockSize?: number;
+  /** False sends it non-confirmable: once, without acknowledgement; default true. */
+  confirmable?: boolean;
 }
 
 /** A complete response, blocks put together. */
@@ -58,6 +60,8 @@ export interface IncomingRequest {
   readonly payload: Uint8Array;
   /** Hex of the token, for logs and timelines. */
   readonly token: string;
+  /** 0 asks to observe, 1 to end it (RFC 7641 §2); null when the option is absent. */
+  readonly observe: number | null;
 }
 
 /** What a handler answers. */
@@ -69,19 +73,53 @@ export interface OutgoingResponse {
   maxAge?: number;
   /** Runs once the answer was handed to the transport. */
   sent?: () => void;
+  /**
+   * Takes the observer that a GET with Observe 0 asks to become; called after the answer was sent.
+   * Without it, or with an error code, the request is answered like a plain GET.
+   */
+  observe?: (observer: Observer) => void;
+}
+
+/** What an observer is told (RFC 7641 §4.2). */
+export interface Notification {
+  /** Default "2.05"; an error code ends the observation. */
+  code?: Code;
+  payload?: Uint8Array | string;
+  contentFormat?: number;
+  maxAge?: number;
+  /** Default false; every 24 hours one is confirmable all the same (RFC 7641 §4.5). */
+  confirmable?: boolean;
+}
+
+/** Why an observer is told nothing any longer. */
+export type ObserverEnd = "cancelled" | "reset" | "timeout" | "error" | "replaced" | "closed";
+
+/** One peer that observes something of ours (RFC 7641), as the side with the resource sees it. */
+export interface Observer {
+  readonly peer: Peer;
+  /** Hex of the token. */
+  readonly token: string;
+  readonly path: readonly string[];
+  /** Sends a notification; while one is unacknowledged only the latest of those behind it is kept. */
+  notify(notification: Notification): void;
+  /** Called once. */
+  onend: ((reason: ObserverEnd) => void) | null;
 }
 
 export type RequestHandler = (request: IncomingRequest) => Promise<OutgoingResponse> | OutgoingResponse;
 
 /** A running observation (RFC 7641) as its client sees it. */
 export interface CoapObservation {
-  /** The answer to the GET that started it. */
+  /** The answer to the GET that started it; when its `observe` is null the peer does not take observers. */
   readonly first: CoapResponse;
   /** Hex of the token. */
   readonly token: string;
   /** Cancels: GET with Observe 1 and the same token (RFC 7641 §3.6); resolves when answered or given up. */
   cancel(): Promise<void>;
 }
+
+/** An observation known from elsewhere: kept over a restart, or begun by the device itself. */
+export type AdoptedObservation = Pick<CoapObservation, "token" | "cancel">;
 
 /** Called for every newer notification; an error code is the last one (RFC 7641 §4.2). */
 export type NotificationHandler = (response: CoapResponse) => void;
