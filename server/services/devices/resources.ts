@@ -13,7 +13,7 @@ import { notFound } from "../errors";
 import { idInput, validate } from "../validate";
 import type { KnownValue, ObjectNode, ResourceNode, ResourceTree } from "./resource-tree";
 
-export type { ObjectNode, ResourceNode, ResourceTree } from "./resource-tree";
+export type { ObjectNode, ResourceTree } from "./resource-tree";
 
 export const getResourcesInput = idInput;
 
