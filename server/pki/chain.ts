@@ -1,6 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import type { CertificateFault } from "../transport/types";
-import { fingerprint, isSignedBy, OID, type ParsedCertificate, publicKeyOf, readCertificate } from "./parse";
+import {
+  fingerprint,
+  hasAcceptedSignature,
+  isSignedBy,
+  OID,
+  type ParsedCertificate,
+  publicKeyOf,
+  readCertificate,
+} from "./parse";
 
 /** Something that certificates may rest on. */
 export interface Anchor {
@@ -16,35 +24,27 @@ export interface Anchor {
   name?: string;
 }
 
+/** What is kept of a certificate that was verified. */
+export type VerifiedCertificate = Pick<
+  ParsedCertificate,
+  "subject" | "subjectText" | "fingerprint" | "notBefore" | "notAfter"
+>;
+
 export type ChainVerdict<A extends Anchor = Anchor> =
-  | { ok: true; anchor: A; leaf: ParsedCertificate }
+  | { ok: true; anchor: A; leaf: VerifiedCertificate }
   | { ok: false; fault: CertificateFault; message: string };
 
 /** More certificates than this in a chain are nobody's. */
 const MAX_CHAIN = 8;
 
 /** How many leaf certificates are remembered with the path they were verified by. */
-const REMEMBERED_PATHS = 20_000;
-
-/** Signature algorithms that are not broken: ECDSA, RSA (PKCS#1 and PSS) with SHA-2, and EdDSA. */
-const SIGNATURES = new Set([
-  "1.2.840.10045.4.3.1",
-  "1.2.840.10045.4.3.2",
-  "1.2.840.10045.4.3.3",
-  "1.2.840.10045.4.3.4",
-  "1.2.840.113549.1.1.10",
-  "1.2.840.113549.1.1.11",
-  "1.2.840.113549.1.1.12",
-  "1.2.840.113549.1.1.13",
-  "1.2.840.113549.1.1.14",
-  "1.3.101.112",
-  "1.3.101.113",
-]);
+const REMEMBERED_PATHS = 10_000;
 
 interface Path<A extends Anchor> {
   anchor: A;
-  /** Leaf first, the anchor's certificate last (once, when the leaf is the anchor). */
-  certificates: ParsedCertificate[];
+  leaf: VerifiedCertificate;
+  /** From the leaf's issuer to the anchor; empty when the leaf is the anchor. */
+  issuers: VerifiedCertificate[];
 }
 
 interface Issuer<A extends Anchor> {
@@ -74,7 +74,7 @@ function indexOf<A extends Anchor>(anchors: readonly A[]): Index<A> {
       const parsed = readCertificate(anchor.certificate);
       const same = index.bySubject.get(parsed.subjectKey) ?? [];
       let key: KeyObject | null = null;
-      same.push({ anchor, parsed, key: () => (key ??= publicKeyOf(anchor.certificate)) });
+      same.push({ anchor, parsed, key: () => (key ??= publicKeyOf(parsed)) });
       index.bySubject.set(parsed.subjectKey, same);
     } catch {
       // It can still be presented as it is; nothing can rest on it.
@@ -116,10 +116,10 @@ export function verifyChain<A extends Anchor>(
     }
     checkValidity(path, at);
     if (path.anchor.status !== undefined && path.anchor.status !== "ACTIVE") {
-      const name = path.anchor.name ?? (path.certificates.at(-1) as ParsedCertificate).subjectText;
+      const name = path.anchor.name ?? (path.issuers.at(-1) ?? path.leaf).subjectText;
       throw new Refusal("access_denied", `The trusted certificate “${name}” is switched off.`);
     }
-    return { ok: true, anchor: path.anchor, leaf: path.certificates[0] as ParsedCertificate };
+    return { ok: true, anchor: path.anchor, leaf: path.leaf };
   } catch (error) {
     if (error instanceof Refusal) return { ok: false, fault: error.fault, message: error.message };
     return {
@@ -146,21 +146,21 @@ function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string,
   if (leaf.keyUsage && !leaf.keyUsage.digitalSignature)
     throw new Refusal("bad_certificate", `${quoted(leaf)} is not meant for signatures (key usage).`);
   const itself = index.byFingerprint.get(print);
-  if (itself) return { anchor: itself, certificates: [leaf] };
+  if (itself) return { anchor: itself, leaf: kept(leaf), issuers: [] };
 
   const path = [leaf];
   let misnamed: ParsedCertificate | null = null;
   for (let current = leaf; path.length <= MAX_CHAIN; ) {
-    if (!SIGNATURES.has(current.signatureAlgorithm)) {
+    if (!hasAcceptedSignature(current)) {
       throw new Refusal(
         "bad_certificate",
         `${quoted(current)} is signed with an algorithm that is not accepted (${current.signatureAlgorithm}).`,
       );
     }
     for (const { anchor, parsed, key } of index.bySubject.get(current.issuerKey) ?? []) {
-      if (isSignedBy(current.der, key)) {
+      if (isSignedBy(current, key)) {
         checkIssuer(parsed, path.length - 1);
-        return { anchor, certificates: [...path, parsed] };
+        return { anchor, leaf: kept(leaf), issuers: [...path.slice(1), parsed].map(kept) };
       }
       misnamed = parsed;
     }
@@ -168,7 +168,7 @@ function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string,
       (other) =>
         other.subjectKey === current.issuerKey &&
         !path.includes(other) &&
-        isSignedBy(current.der, () => publicKeyOf(other.der)),
+        isSignedBy(current, () => publicKeyOf(other)),
     );
     if (!next) throw unknown(current, misnamed, leaf);
     checkExtensions(next);
@@ -177,6 +177,16 @@ function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string,
     current = next;
   }
   throw new Refusal("bad_certificate", `The chain of ${quoted(leaf)} is too long.`);
+}
+
+function kept({
+  subject,
+  subjectText,
+  fingerprint,
+  notBefore,
+  notAfter,
+}: ParsedCertificate): VerifiedCertificate {
+  return { subject, subjectText, fingerprint, notBefore, notAfter };
 }
 
 function unknown(
@@ -205,7 +215,8 @@ function unknown(
   );
 }
 
-const quoted = (certificate: ParsedCertificate) => `The certificate “${certificate.subjectText}”`;
+const quoted = (certificate: Pick<ParsedCertificate, "subjectText">) =>
+  `The certificate “${certificate.subjectText}”`;
 
 function checkExtensions(certificate: ParsedCertificate): void {
   const [oid] = certificate.unknownCritical;
@@ -231,11 +242,11 @@ function allowsClients(purposes: readonly string[]): boolean {
   return purposes.includes(OID.clientAuth) || purposes.includes(OID.anyExtendedKeyUsage);
 }
 
-function checkValidity(path: Path<Anchor>, at: Date): void {
-  path.certificates.forEach((certificate, n) => {
+function checkValidity({ leaf, issuers }: Path<Anchor>, at: Date): void {
+  for (const certificate of [leaf, ...issuers]) {
     const what =
-      n === 0
-        ? quoted(certificate)
+      certificate === leaf
+        ? quoted(leaf)
         : `The CA certificate “${certificate.subjectText}”, which the device's rests on,`;
     if (at < certificate.notBefore) {
       throw new Refusal(
@@ -245,7 +256,7 @@ function checkValidity(path: Path<Anchor>, at: Date): void {
     }
     if (at > certificate.notAfter)
       throw new Refusal("certificate_expired", `${what} expired on ${utc(certificate.notAfter)}.`);
-  });
+  }
 }
 
 const utc = (date: Date) => `${date.toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -1,6 +1,6 @@
 export { BundleError, bundleFiles, developerBundle, readBundle } from "./bundle";
 export type { Bundle, BundleInput } from "./bundle-types";
-export { type Anchor, type ChainVerdict, verifyChain } from "./chain";
+export { type Anchor, type ChainVerdict, type VerifiedCertificate, verifyChain } from "./chain";
 export { DerError } from "./der";
 export {
   type Credentials,
@@ -12,6 +12,6 @@ export {
   type IssuedCertificate,
 } from "./issue";
 export type { Name } from "./names";
-export { type CertificateFacts, fingerprint, type ParsedCertificate, parseCertificate } from "./parse";
+export { type CertificateFacts, fingerprint, parseCertificate } from "./parse";
 export { toPem } from "./pem";
 export { createVault, VaultError } from "./vault";

@@ -1,4 +1,4 @@
-import { createHash, type KeyObject, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
 import * as der from "./der";
 import { type Name, readName } from "./names";
 
@@ -27,12 +27,13 @@ export interface CertificateFacts {
 
 /** More of a certificate: what a chain check needs. */
 export interface ParsedCertificate extends Omit<CertificateFacts, "selfSigned"> {
-  /** The whole certificate, DER. */
-  der: Buffer;
   /** Subject and issuer, DER in hex, to compare. */
   subjectKey: string;
   issuerKey: string;
   signatureAlgorithm: string;
+  /** What was signed, and the signature. */
+  signed: Buffer;
+  signature: Buffer;
   /** Null: no such extension, everything is allowed. */
   keyUsage: { digitalSignature: boolean; keyCertSign: boolean } | null;
   extendedKeyUsage: string[] | null;
@@ -45,17 +46,46 @@ export const fingerprint = (bytes: Uint8Array): string => createHash("sha256").u
 
 /** Reads a certificate; throws DerError, in words, when it is none. */
 export function parseCertificate(bytes: Uint8Array): CertificateFacts {
-  const { der: _, subjectKey, issuerKey, ...facts } = readCertificate(bytes);
-  return { ...facts, selfSigned: subjectKey === issuerKey && isSignedBy(bytes, () => publicKeyOf(bytes)) };
+  const parsed = readCertificate(bytes);
+  const { subject, subjectText, issuer, serial, notBefore, notAfter, isCa, pathLength, publicKey } = parsed;
+  return {
+    ...{ subject, subjectText, issuer, serial, notBefore, notAfter, isCa, pathLength, publicKey },
+    fingerprint: parsed.fingerprint,
+    selfSigned: parsed.subjectKey === parsed.issuerKey && isSignedBy(parsed, () => publicKeyOf(parsed)),
+  };
 }
 
+/** The signature algorithms that are accepted: the type of key and the digest they stand for. */
+const SIGNATURES: Readonly<Record<string, { key: string; digest: string | null }>> = {
+  "1.2.840.10045.4.3.2": { key: "ec", digest: "sha256" },
+  "1.2.840.10045.4.3.3": { key: "ec", digest: "sha384" },
+  "1.2.840.10045.4.3.4": { key: "ec", digest: "sha512" },
+  "1.2.840.113549.1.1.11": { key: "rsa", digest: "sha256" },
+  "1.2.840.113549.1.1.12": { key: "rsa", digest: "sha384" },
+  "1.2.840.113549.1.1.13": { key: "rsa", digest: "sha512" },
+  "1.3.101.112": { key: "ed25519", digest: null },
+  "1.3.101.113": { key: "ed448", digest: null },
+};
+
+/** Whether a certificate is signed with an algorithm that is not broken. */
+export const hasAcceptedSignature = (certificate: ParsedCertificate) =>
+  Object.hasOwn(SIGNATURES, certificate.signatureAlgorithm);
+
 /** The key in a certificate, ready for use. */
-export const publicKeyOf = (certificate: Uint8Array): KeyObject => new X509Certificate(certificate).publicKey;
+export const publicKeyOf = (certificate: Pick<ParsedCertificate, "publicKey">): KeyObject =>
+  createPublicKey({ key: Buffer.from(certificate.publicKey), format: "der", type: "spki" });
 
 /** Whether the signature on a certificate was made with a key. */
-export function isSignedBy(certificate: Uint8Array, key: () => KeyObject): boolean {
+export function isSignedBy(certificate: ParsedCertificate, key: () => KeyObject): boolean {
+  const algorithm = SIGNATURES[certificate.signatureAlgorithm];
+  if (!algorithm) return false;
   try {
-    return new X509Certificate(certificate).verify(key());
+    const publicKey = key();
+    // node:crypto is several times faster than a new X509Certificate, which every handshake would need.
+    return (
+      publicKey.asymmetricKeyType === algorithm.key &&
+      verify(algorithm.digest, certificate.signed, publicKey, certificate.signature)
+    );
   } catch {
     return false;
   }
@@ -94,16 +124,20 @@ export function readCertificate(bytes: Uint8Array): ParsedCertificate {
   const whole = der.readElement(bytes, "certificate");
   if (whole.tag !== der.TAG.sequence) throw new der.DerError("certificate: not a sequence");
   const outer = new der.Reader(whole.content, "certificate");
-  const tbs = outer.into(der.TAG.sequence, "certificate");
+  const signed = outer.next(der.TAG.sequence, "certificate");
+  const algorithm = outer.next(der.TAG.sequence, "signature algorithm");
   const signatureAlgorithm = der.readOid(
-    outer.into(der.TAG.sequence, "signature algorithm").next(der.TAG.oid),
+    new der.Reader(algorithm.content, "signature algorithm").next(der.TAG.oid),
   );
-  outer.next(der.TAG.bitString, "signature");
+  const signature = outer.next(der.TAG.bitString, "signature").content.subarray(1);
   outer.end();
+  const tbs = new der.Reader(signed.content, "certificate");
 
   tbs.optional(0xa0, "version");
   const serial = tbs.next(der.TAG.integer, "serial number").content.toString("hex");
-  tbs.next(der.TAG.sequence, "signature algorithm");
+  // [RFC5280 §4.1.1.2]: the same inside, where it is signed.
+  if (!tbs.next(der.TAG.sequence, "signature algorithm").bytes.equals(algorithm.bytes))
+    throw new der.DerError("signature algorithm: not the same inside and outside");
   const issuerNode = tbs.next(der.TAG.sequence, "issuer");
   const validity = tbs.into(der.TAG.sequence, "validity");
   const notBefore = der.readTime(validity.next(), "notBefore");
@@ -114,7 +148,6 @@ export function readCertificate(bytes: Uint8Array): ParsedCertificate {
   tbs.optional(0x82, "subject unique id");
   const subject = readName(subjectNode.bytes);
   const parsed: ParsedCertificate = {
-    der: whole.bytes,
     subject: subject.name,
     subjectText: subject.text,
     issuer: readName(issuerNode.bytes).text,
@@ -128,6 +161,8 @@ export function readCertificate(bytes: Uint8Array): ParsedCertificate {
     publicKey,
     fingerprint: fingerprint(bytes),
     signatureAlgorithm,
+    signed: signed.bytes,
+    signature,
     keyUsage: null,
     extendedKeyUsage: null,
     unknownCritical: [],
