@@ -1,5 +1,6 @@
 // Both processes from source, started again when the server's code changes; pages by Next's own reload: npm run dev
 import { watch } from "node:fs";
+import { awaitPredecessor } from "./lib/predecessor.mjs";
 import { prepare } from "./lib/prepare.mjs";
 import { main, Progress } from "./lib/progress.mjs";
 import { at, checkNode } from "./lib/project.mjs";
@@ -8,16 +9,18 @@ import { supervise } from "./lib/supervise.mjs";
 
 const ENV = { NODE_ENV: "development", NEXT_TELEMETRY_DISABLED: "1" };
 const SETTLE_MS = 150;
+const NAMES = ["gateway", "portal"];
 
 checkNode();
 main(async () => {
   const progress = new Progress();
   await prepare(progress, { upTo: "bundles" });
+  await awaitPredecessor(progress, NAMES);
   await progress.step("bringing the database up to date", () =>
     run(process.execPath, [at("build", "cli.js"), "migrate"], { env: ENV, what: "gangway migrate" }),
   );
   const service = supervise(
-    ["gateway", "portal"].map((name) => ({
+    NAMES.map((name) => ({
       name,
       args: ["--import", "tsx", at("server", `${name}.ts`), "--dev"],
       env: ENV,

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { withLock } from "./lock.mjs";
 import { Progress, StepError } from "./progress.mjs";
-import { at, root } from "./project.mjs";
+import { at, onParentGone, root } from "./project.mjs";
 import { run } from "./run.mjs";
 import { hashOf, isDone, markDone, markUndone } from "./stamps.mjs";
 
@@ -134,6 +134,7 @@ export function buildPages(progress) {
 export async function prepare(progress = new Progress(), { upTo = "pages" } = {}) {
   const interrupted = () => process.exit(130);
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, interrupted);
+  const unwatch = onParentGone(interrupted);
   try {
     await withLock(progress, async () => {
       await install(progress);
@@ -144,6 +145,7 @@ export async function prepare(progress = new Progress(), { upTo = "pages" } = {}
       await buildPages(progress);
     });
   } finally {
+    unwatch();
     for (const signal of ["SIGINT", "SIGTERM"]) process.off(signal, interrupted);
   }
 }

@@ -19,3 +19,17 @@ export function checkNode() {
   );
   process.exit(1);
 }
+
+const parent = process.ppid;
+
+/** Calls `run` when npm, which started this process, is gone without a signal; returns how to stop watching. */
+export function onParentGone(run) {
+  if (!process.env.npm_lifecycle_event) return () => {};
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    run();
+  }, 250);
+  timer.unref();
+  return () => clearInterval(timer);
+}

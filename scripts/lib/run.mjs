@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { StepError } from "./progress.mjs";
-import { root } from "./project.mjs";
+import { onParentGone, root } from "./project.mjs";
 
 const TAIL = 6000;
 
@@ -54,11 +54,13 @@ export function runInForeground(command, args, { env = {}, cwd = root, timeoutMs
     const terminate = () => stop("SIGTERM");
     process.on("SIGINT", ignore);
     process.on("SIGTERM", terminate);
+    const unwatch = onParentGone(terminate);
     const done = () => {
       clearTimeout(timer);
       clearTimeout(last);
       process.off("SIGINT", ignore);
       process.off("SIGTERM", terminate);
+      unwatch();
     };
     child.on("error", (error) => {
       done();

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { showLog } from "./log-lines.mjs";
-import { root } from "./project.mjs";
+import { onParentGone, root } from "./project.mjs";
 
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 30_000;
@@ -114,6 +114,7 @@ export function supervise(specs, { onready, say }) {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   process.on("SIGHUP", stop);
+  onParentGone(stop);
   for (const p of processes) start(p);
 
   return {
