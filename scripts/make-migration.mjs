@@ -1,6 +1,7 @@
 /**
  * Writes a migration from the difference between prisma/migrations and prisma/schema.prisma:
  *   node scripts/make-migration.mjs add_device_groups
+ *   node scripts/make-migration.mjs --check        only says whether there is a difference (exit code 1)
  * Works offline: the schema engine is the WebAssembly build of Prisma's own version, on an SQLite database in memory.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -16,7 +17,9 @@ const folder = join(root, "prisma", "migrations");
 const schemaFile = join(root, "prisma", "schema.prisma");
 const name = process.argv[2];
 
-if (!name || !/^[a-z0-9_]{1,80}$/.test(name)) {
+const checking = name === "--check";
+
+if (!name || !(checking || /^[a-z0-9_]{1,80}$/.test(name))) {
   console.error("Usage: node scripts/make-migration.mjs <name in lower case, digits and underscores>");
   process.exit(1);
 }
@@ -24,10 +27,10 @@ if (!name || !/^[a-z0-9_]{1,80}$/.test(name)) {
 const require = createRequire(import.meta.url);
 const engineFolder = dirname(require.resolve("@prisma/schema-engine-wasm"));
 const { version } = JSON.parse(readFileSync(join(engineFolder, "package.json"), "utf8"));
-const { enginesVersion } = require("@prisma/engines-version");
-if (!version.endsWith(enginesVersion)) {
+const prisma = JSON.parse(readFileSync(join(root, "node_modules", "prisma", "package.json"), "utf8")).version;
+if (!version.startsWith(`${prisma}-`)) {
   console.error(
-    `@prisma/schema-engine-wasm ${version} is not the engine of the installed prisma (${enginesVersion}).`,
+    `@prisma/schema-engine-wasm ${version} is not the engine of the installed prisma (${prisma}).`,
   );
   process.exit(1);
 }
@@ -95,6 +98,10 @@ const { stdout: script, exitCode } = await engine.diff({
 if (exitCode !== 2 || !script) {
   console.log("The migrations already lead to the schema: nothing to do.");
   process.exit(0);
+}
+if (checking) {
+  console.error(`The migrations do not lead to the schema. Missing:\n${script}`);
+  process.exit(1);
 }
 const stamp = new Date().toISOString().replace(/\D/g, "").slice(0, 14);
 const target = join(folder, `${stamp}_${name}`);

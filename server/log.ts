@@ -1,10 +1,7 @@
 import pino, { type Logger } from "pino";
+import type { LogLevel } from "./config/log-levels";
 
-export type { Logger };
-
-/** What Gangway may say about itself, from nothing to everything. */
-export const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export type { Logger, LogLevel };
 
 /** A logger that writes one JSON line per message to stdout, or to stderr where stdout carries results (CLI). */
 export function createLogger(

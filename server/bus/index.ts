@@ -1,4 +1,4 @@
-export { type ConnectOptions, connectBus, type LocalBusClient } from "./client";
+export { connectBus, type LocalBusClient } from "./client";
 export * from "./messages";
 export { busPath } from "./path";
-export { type BusHandlers, type BusServer, type ServeOptions, serveBus } from "./server";
+export { type BusHandlers, type BusServer, serveBus } from "./server";

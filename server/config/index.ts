@@ -1,12 +1,12 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
-import { LOG_LEVELS, type LogLevel } from "../log";
 import { ConfigError } from "./errors";
 import { defaultBindHost, defaultPublicHost, isLocalHost, parseHost, uriHost } from "./host";
+import { LOG_LEVELS, type LogLevel } from "./log-levels";
 
 export { ConfigError } from "./errors";
-export { isLocalHost, parseHost, uriHost } from "./host";
+export { parseHost, uriHost } from "./host";
 
 /** Everything that can be set from outside. Port 0 means any free port. */
 export interface Config {

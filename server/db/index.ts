@@ -1,5 +1,5 @@
 export { Prisma } from "../../generated/prisma/client";
 export { openDatabase, type PrismaClient, type Transaction } from "./client";
-export { type Entry, GroupCommit, type GroupCommitOptions, type Statement } from "./group-commit";
+export { type Entry, GroupCommit, type Statement } from "./group-commit";
 export { MigrationError, migrate } from "./migrate";
 export { openTestDatabase, type TestDatabase } from "./testing";

@@ -89,7 +89,9 @@ describe("GroupCommit", () => {
       group.add(setting, { key: `k${n}`, value: n === 17 || n === 40 ? null : String(n) }),
     );
     const outcome = await settled(clock, rows);
-    expect(outcome.map(({ status }, n) => (status === "rejected" ? n : -1)).filter((n) => n >= 0)).toEqual([17, 40]);
+    expect(outcome.map(({ status }, n) => (status === "rejected" ? n : -1)).filter((n) => n >= 0)).toEqual([
+      17, 40,
+    ]);
     expect(await test.db.setting.count()).toBe(48);
   });
 
@@ -143,7 +145,9 @@ describe("GroupCommit", () => {
 
   it("carries bytes as hex", async () => {
     await settled(clock, [group.add(authority, { role: "r", certificate: "00ff10" })]);
-    expect(Buffer.from((await test.db.authority.findFirstOrThrow()).certificate).toString("hex")).toBe("00ff10");
+    expect(Buffer.from((await test.db.authority.findFirstOrThrow()).certificate).toString("hex")).toBe(
+      "00ff10",
+    );
   });
 
   it("writes everything at close and takes nothing afterwards", async () => {
@@ -159,7 +163,9 @@ describe("GroupCommit", () => {
   it("does not fail while other writes go on", async () => {
     const live = new GroupCommit(test.db, systemClock);
     const rows = Array.from({ length: 300 }, (_, n) => live.add(setting, { key: `g${n}`, value: "x" }));
-    const single = Array.from({ length: 50 }, (_, n) => test.db.setting.create({ data: { key: `s${n}`, value: "x" } }));
+    const single = Array.from({ length: 50 }, (_, n) =>
+      test.db.setting.create({ data: { key: `s${n}`, value: "x" } }),
+    );
     await Promise.all([...rows, ...single]);
     expect(await test.db.setting.count()).toBe(350);
     await live.close();
