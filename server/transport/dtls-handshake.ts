@@ -1,0 +1,180 @@
+import { ClientCheck, settleAlert } from "./handshake";
+import { DATAGRAM_BYTES, type HandshakeParty, type Ssl, type SslContext } from "./openssl";
+import {
+  ContentType,
+  deriveKeyBlock,
+  openRecord,
+  parseRecords,
+  RecordChannel,
+  type RecordView,
+  type Suite,
+  sealRecord,
+  suiteOf,
+} from "./record-layer";
+
+const FIRST_TIMEOUT_MS = 1_000;
+const MAX_TIMEOUT_MS = 60_000;
+
+/**
+ * A DTLS session while OpenSSL has it, from the verified ClientHello to the first application record. Translates
+ * tls12_cid records, which OpenSSL does not know, and keeps count of what it wrote so that the record layer can go on.
+ */
+export class DtlsHandshake {
+  readonly ssl: Ssl;
+  /** Our epoch and the next sequence number in it. */
+  epoch = 0;
+  next = 0;
+  /** When OpenSSL's timer may have run out. */
+  timeoutAt = Number.POSITIVE_INFINITY;
+  /** The last alert we sent in the clear. */
+  sentAlert: number | null = null;
+  #timeoutMs = FIRST_TIMEOUT_MS;
+  readonly #server: boolean;
+  readonly #party: HandshakeParty & { readonly cids: Cids };
+  readonly #keys = new Map<number, { suite: Suite; keys: string }>();
+
+  constructor(context: SslContext, party: HandshakeParty & { readonly cids: Cids }, server: boolean) {
+    this.ssl = context.connection(party, server);
+    this.ssl.setMtu(DATAGRAM_BYTES);
+    this.#party = party;
+    this.#server = server;
+  }
+
+  /** The epoch that the newest secrets belong to. */
+  get #secretsEpoch(): number {
+    return this.ssl.established && !this.ssl.renegotiating ? this.epoch : this.epoch + 1;
+  }
+
+  #keysOf(epoch: number): { suite: Suite; keys: string } | null {
+    const known = this.#keys.get(epoch);
+    if (known) return known;
+    if (epoch !== this.#secretsEpoch) return null;
+    const secrets = this.ssl.secrets();
+    const suite = secrets && suiteOf(secrets.suite);
+    if (!secrets || !suite) return null;
+    const made = { suite, keys: deriveKeyBlock(suite, secrets).toString("latin1") };
+    this.#keys.set(epoch, made);
+    return made;
+  }
+
+  /** The record layer that can take over now; null while a handshake is under way, or for a suite it does not know. */
+  channel(): RecordChannel | null {
+    if (!this.ssl.established || this.ssl.fault || this.ssl.renegotiating) return null;
+    const made = this.#keysOf(this.epoch);
+    if (!made) return null;
+    const { peerCid, ourCid } = this.#party.cids;
+    return new RecordChannel(made.suite, made.keys, this.#server, this.epoch, this.next, peerCid, ourCid);
+  }
+
+  /** A tls12_cid record as the plain record OpenSSL understands, same epoch and sequence number; null if not authentic. */
+  withoutCid(datagram: Buffer, view: RecordView): Buffer | null {
+    const made = this.#keysOf(view.epoch);
+    const opened = made && openRecord(made.suite, made.keys, !this.#server, datagram, view);
+    if (!made || !opened) return null;
+    const { epoch, sequence } = view;
+    return sealRecord(
+      made.suite,
+      made.keys,
+      !this.#server,
+      epoch,
+      sequence,
+      opened.type,
+      opened.plaintext,
+      null,
+    );
+  }
+
+  /** What OpenSSL has for the peer, as datagrams: records of one flight together as far as they fit. */
+  takeDatagrams(now: number): Buffer[] {
+    const output = this.ssl.takeOutput();
+    if (!output) return [];
+    this.timeoutAt = now + this.#timeoutMs;
+    this.sentAlert =
+      settleAlert(output, 13, this.#party instanceof ClientCheck ? this.#party.refusal : null) ??
+      this.sentAlert;
+    const views = parseRecords(output, 0) ?? [];
+    for (const { epoch, sequence } of views) {
+      if (epoch > this.epoch) {
+        this.epoch = epoch;
+        this.next = 0;
+      }
+      if (epoch === this.epoch && sequence >= this.next) this.next = sequence + 1;
+    }
+    if (this.#party.cids.peerCid === "") return pack(output, views);
+    const records = views.map((view) => this.#withCid(output, view));
+    const translated = Buffer.concat(records);
+    let end = 0;
+    return pack(
+      translated,
+      records.map((record) => ({ start: end, end: (end += record.length) })),
+    );
+  }
+
+  /** Our record under the id the peer asked for [RFC9146 §4]; what OpenSSL made of it never leaves. */
+  #withCid(output: Buffer, view: RecordView): Buffer {
+    const plain = output.subarray(view.start, view.end);
+    if (view.epoch === 0) return plain;
+    const made = this.#keysOf(view.epoch);
+    const opened = made && openRecord(made.suite, made.keys, this.#server, output, view);
+    if (!made || !opened) return plain;
+    const cid = Buffer.from(this.#party.cids.peerCid, "latin1");
+    return sealRecord(
+      made.suite,
+      made.keys,
+      this.#server,
+      view.epoch,
+      view.sequence,
+      opened.type,
+      opened.plaintext,
+      cid,
+    );
+  }
+
+  /** Lets OpenSSL send its flight again when that is due. */
+  checkTimer(now: number): Buffer[] {
+    if (now < this.timeoutAt || this.ssl.fault) return [];
+    this.ssl.handleTimeout();
+    // Nothing comes out when OpenSSL's own clock is a little behind: the next look will do.
+    const before = this.#timeoutMs;
+    this.#timeoutMs = Math.min(MAX_TIMEOUT_MS, before * 2);
+    const datagrams = this.takeDatagrams(now);
+    if (datagrams.length === 0) this.#timeoutMs = before;
+    return datagrams;
+  }
+
+  free(): void {
+    this.ssl.free();
+  }
+}
+
+/** The connection ids of a session, latin1; empty where there is none. */
+export interface Cids {
+  /** What our records carry. */
+  peerCid: string;
+  /** What the peer's records carry. */
+  ourCid: string;
+}
+
+function pack(bytes: Buffer, records: { start: number; end: number }[]): Buffer[] {
+  const datagrams: Buffer[] = [];
+  let start = 0;
+  let end = 0;
+  for (const record of records) {
+    if (end > start && record.end - start > DATAGRAM_BYTES) {
+      datagrams.push(bytes.subarray(start, end));
+      start = record.start;
+    }
+    end = record.end;
+  }
+  if (end > start) datagrams.push(bytes.subarray(start, end));
+  return datagrams;
+}
+
+/** True for records that only a handshake understands. */
+export function belongsToHandshake(view: RecordView): boolean {
+  return (
+    view.type === ContentType.handshake ||
+    view.type === ContentType.changeCipherSpec ||
+    (view.type === ContentType.alert && view.epoch === 0)
+  );
+}

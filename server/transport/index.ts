@@ -1,0 +1,5 @@
+export { type DtlsListenOptions, listenDtls } from "./dtls";
+export { listenTcp } from "./tcp";
+export { listenTls, type SecureListenOptions } from "./tls";
+export * from "./types";
+export { listenUdp, type PlainListenOptions } from "./udp";

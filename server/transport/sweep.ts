@@ -1,0 +1,34 @@
+import type { Clock, Timer } from "../clock";
+
+/** Runs `check` every `everyMs` until stopped: one timer for all peers instead of one each. */
+export class Sweep {
+  readonly #clock: Clock;
+  readonly #everyMs: number;
+  readonly #check: (now: number) => void;
+  #timer: Timer | null = null;
+
+  constructor(clock: Clock, everyMs: number, check: (now: number) => void) {
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#check = check;
+  }
+
+  /** Arms the timer unless it is armed. */
+  start(): void {
+    this.#timer ??= this.#clock.after(this.#everyMs, () => {
+      this.#timer = null;
+      this.start();
+      this.#check(this.#clock.now());
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+}
+
+/** How often to look for peers that have been idle for `idleMs`. */
+export function sweepInterval(idleMs: number): number {
+  return Math.min(60_000, Math.max(1_000, Math.floor(idleMs / 16)));
+}
