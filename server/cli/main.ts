@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { ConfigError } from "@/server/config";
 import { MigrationError } from "@/server/db";
+import { BundleError } from "@/server/pki";
 import { ServiceError } from "@/server/services/errors";
 import type { Command } from "./command";
 import { certificateCommands } from "./commands/certs";
@@ -81,8 +82,8 @@ function explain(error: unknown): string {
     const others = error.fields.slice(1).map(({ name, message }) => `\n  ${name}: ${message}`);
     return error.message + others.join("");
   }
-  if (error instanceof CliError || error instanceof ConfigError || error instanceof MigrationError)
-    return error.message;
+  if ([CliError, ConfigError, MigrationError, BundleError].some((kind) => error instanceof kind))
+    return (error as Error).message;
   return `Unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }
 

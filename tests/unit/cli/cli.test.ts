@@ -20,13 +20,21 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(line: string | string[], input = "") {
+let interrupt = new AbortController();
+
+async function run(line: string | string[], input = "", heard: (text: string) => void = () => {}) {
   let [out, err] = ["", ""];
   const code = await main(typeof line === "string" ? line.split(" ") : line, {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
+    out: (text) => {
+      out += text;
+      heard(out);
+    },
+    err: (text) => {
+      err += text;
+      heard(err);
+    },
     input: async () => input,
-    interrupted: () => new AbortController().signal,
+    interrupted: () => interrupt.signal,
     cwd: folder,
     env,
   });
@@ -264,6 +272,31 @@ describe("devices", () => {
       await db.deviceEvent.findMany({ where: { deviceId: ids[7] ?? "" }, select: { actor: true } }),
     ).toEqual([{ actor: "operator" }, { actor: "operator" }]);
     await db.$disconnect();
+  });
+});
+
+describe("the reference device", () => {
+  it("runs until it is interrupted, and keeps its state beside the bundle", async () => {
+    env.GANGWAY_PUBLIC_HOST = "127.0.0.1";
+    // Nobody listens on the discard port: the device says so and tries again.
+    env.GANGWAY_BOOTSTRAP_PORT = "9";
+    await createAdmin();
+    await run("certs create lab --out lab.zip");
+    interrupt = new AbortController();
+    const ended = run("device run lab.zip --count 2 --transport tcp", "", (text) => {
+      if (text.includes("device-2")) interrupt.abort();
+    });
+    expect((await ended).code).toBe(0);
+    expect(existsSync(join(folder, "lab-devices", "device-1"))).toBe(true);
+  });
+
+  it("says what is wrong with a bundle or an option", async () => {
+    writeFileSync(join(folder, "bad.zip"), "no zip");
+    expect(await run("device run bad.zip")).toMatchObject({ code: 1, out: "" });
+    expect((await run("device run bad.zip")).err).not.toMatch(/ {4}at /);
+    expect(await run("device run none.zip")).toMatchObject({ code: 1, err: "There is no file none.zip.\n" });
+    for (const option of ["--count 0", "--count many", "--transport sctp", "--lifetime -1"])
+      expect(await run(`device run bad.zip ${option}`), option).toMatchObject({ code: 2 });
   });
 });
 
