@@ -4,7 +4,7 @@ import { cpus, release, totalmem, type } from "node:os";
 import { basename, join } from "node:path";
 import { prepare } from "./lib/prepare.mjs";
 import { main, Progress, StepError } from "./lib/progress.mjs";
-import { at, checkNode } from "./lib/project.mjs";
+import { at, checkNode, root } from "./lib/project.mjs";
 import { runInForeground } from "./lib/run.mjs";
 
 const LIMIT_MS = 5 * 60_000;
@@ -45,10 +45,55 @@ function table(rows) {
 /** The program of one bench: runs it and writes its results where the parent finds them. */
 const runner = (source, results) => `
 import { writeFileSync } from "node:fs";
-import { name, run } from ${JSON.stringify(source)};
-writeFileSync(${JSON.stringify(results)}, JSON.stringify({ name, rows: await run() }));
+import * as bench from ${JSON.stringify(source)};
+if (typeof bench.run !== "function") throw new Error("This bench exports no run().");
+writeFileSync(${JSON.stringify(results)}, JSON.stringify({ name: bench.name, rows: await bench.run() }));
 process.exit(0);
 `;
+
+/** One bench as one file, in a folder of the clone so that packages are found. */
+async function bundleBench(file, program, results) {
+  const { build } = await import("esbuild");
+  await build({
+    stdin: { contents: runner(join(FOLDER, file), results), resolveDir: FOLDER, loader: "ts" },
+    outfile: program,
+    absWorkingDir: root,
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    target: "node20.19",
+    format: "esm",
+    sourcemap: "inline",
+    logLevel: "silent",
+  });
+}
+
+/** Runs one bench in its own process; resolves to its rows, null when it failed. */
+async function runBench(file, folder) {
+  const title = basename(file, ".ts");
+  const results = join(folder, `${file}.json`);
+  const program = join(folder, `${file}.mjs`);
+  console.log(`\n${title} …`);
+  const started = performance.now();
+  let code = 1;
+  try {
+    await bundleBench(file, program, results);
+    code = await runInForeground(process.execPath, ["--enable-source-maps", "--expose-gc", program], {
+      timeoutMs: LIMIT_MS,
+      env: { NODE_ENV: "production" },
+    });
+  } catch (error) {
+    console.log(error.message);
+  }
+  const seconds = ((performance.now() - started) / 1000).toFixed(0);
+  if (code !== 0 || !existsSync(results)) {
+    console.log(code === 124 ? `stopped after ${seconds} s` : `failed (exit code ${code})`);
+    return null;
+  }
+  const result = JSON.parse(readFileSync(results, "utf8"));
+  console.log(`${result.name ?? title}: ${seconds} s`);
+  return result.rows;
+}
 
 checkNode();
 main(async () => {
@@ -59,43 +104,15 @@ main(async () => {
     .filter((file) => wanted.length === 0 || wanted.includes(basename(file, ".ts")))
     .sort();
   if (files.length === 0) throw new StepError("There is no such bench in tests/bench.");
-  const { build } = await import("esbuild");
-  // Inside the clone, so that packages are found.
   const folder = mkdtempSync(at("build", "bench-"));
   const rows = [];
   const failed = [];
   try {
     console.log(machine().join("\n"));
     for (const file of files) {
-      const results = join(folder, `${file}.json`);
-      const program = join(folder, `${file}.mjs`);
-      await build({
-        stdin: { contents: runner(join(FOLDER, file), results), resolveDir: FOLDER, loader: "ts" },
-        outfile: program,
-        absWorkingDir: at(),
-        bundle: true,
-        packages: "external",
-        platform: "node",
-        target: "node20.19",
-        format: "esm",
-        sourcemap: "inline",
-        logLevel: "error",
-      });
-      console.log(`\n${basename(file, ".ts")} …`);
-      const started = performance.now();
-      const code = await runInForeground(process.execPath, ["--enable-source-maps", "--expose-gc", program], {
-        timeoutMs: LIMIT_MS,
-        env: { NODE_ENV: "production" },
-      });
-      const seconds = ((performance.now() - started) / 1000).toFixed(0);
-      if (code !== 0 || !existsSync(results)) {
-        console.log(code === 124 ? `stopped after ${seconds} s` : `failed (exit code ${code})`);
-        failed.push(basename(file, ".ts"));
-        continue;
-      }
-      const result = JSON.parse(readFileSync(results, "utf8"));
-      console.log(`${result.name}: ${seconds} s`);
-      rows.push(...result.rows);
+      const measured = await runBench(file, folder);
+      if (measured) rows.push(...measured);
+      else failed.push(basename(file, ".ts"));
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
