@@ -1,5 +1,5 @@
 import { chmodSync, unlinkSync } from "node:fs";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer } from "node:net";
 import type { Logger } from "../log";
 import type { BusClient } from "../services/context";
 import { ServiceError } from "../services/errors";
@@ -37,8 +37,9 @@ export interface BusServer extends BusClient {
 
 /** Listens on the local socket; throws when another gateway already does. */
 export async function serveBus({ path, handlers, log }: ServeOptions): Promise<BusServer> {
+  /** All connections, and those that have greeted. */
+  const open = new Set<Wire>();
   const wires = new Set<Wire>();
-  const sockets = new Set<Socket>();
   const listeners = new Set<(event: BusEvent) => void>();
 
   const broadcast = (event: BusEvent, except: Wire | null) => {
@@ -60,7 +61,6 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
   };
 
   const server = createServer((socket) => {
-    sockets.add(socket);
     const wire: Wire = new Wire(socket, {
       hello: () => wires.add(wire),
       frame: (frame: BusFrame) => {
@@ -71,11 +71,12 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
         }
       },
       close: (reason) => {
-        sockets.delete(socket);
+        open.delete(wire);
         wires.delete(wire);
         if (reason) log.warn(reason);
       },
     });
+    open.add(wire);
   });
 
   await removeStale(path);
@@ -104,8 +105,7 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
-        for (const wire of wires) wire.end();
-        for (const socket of sockets) if (socket.readableEnded) socket.destroy();
+        for (const wire of open) wire.end();
       }),
   };
 }

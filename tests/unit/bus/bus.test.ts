@@ -243,6 +243,16 @@ describe("the bus", () => {
   });
 });
 
+it("closes although somebody is connected who never said a word", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "gangway-bus-"));
+  const server = await serveBus({ path: join(folder, "s"), handlers, log });
+  const mute = connect({ path: join(folder, "s"), allowHalfOpen: true }).on("error", () => {});
+  await new Promise((resolve) => mute.once("data", resolve));
+  await server.close();
+  mute.destroy();
+  rmSync(folder, { recursive: true });
+});
+
 describe("a gateway that hangs", () => {
   it("does not hold up a request for ever", async () => {
     const folder = mkdtempSync(join(tmpdir(), "gangway-bus-"));
