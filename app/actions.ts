@@ -20,7 +20,7 @@ import { unobserveResource, unobserveResourceInput } from "@/server/services/dev
 import { updateDevice, updateDeviceInput } from "@/server/services/devices/update";
 import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
 import { createFirstAdministrator, createFirstAdministratorInput } from "@/server/services/instance/setup";
-import { serviceUris } from "@/server/services/instance/uris";
+import { deviceUris } from "@/server/services/instance/uris";
 
 // The set-up link stands for the session that nobody can have yet.
 export async function makeFirstAdministrator(input: {
@@ -41,8 +41,8 @@ export async function makeFirstAdministrator(input: {
 
 export const makeCertificate = action(createDeveloperCertificateInput, createDeveloperCertificate);
 export const deleteCertificate = action(removeCertificateInput, removeCertificate);
-export const takeCertificateBundle = action(removeCertificateInput, (ctx, { id }) =>
-  takeBundle(ctx, { id, uris: serviceUris(runtime().config) }),
+export const takeCertificateBundle = action(removeCertificateInput, async (ctx, { id }) =>
+  takeBundle(ctx, { id, uris: await deviceUris(ctx, runtime().config) }),
 );
 
 export const makeKey = action(createApiKeyInput, createApiKey);

@@ -87,7 +87,7 @@ function apply(client: QueryClient, refresh: Refresh, event: BusEvent): void {
       addEvent(client, event);
       if (event.event.category === "certificate") refresh(["certificates"]);
       if (event.event.category === "access") refresh(["keys"]);
-      if (event.deviceId === null) refresh(["overview"]);
+      if (event.deviceId === null || isUnnamed(client, event.deviceId)) refresh(["overview"]);
       return;
     case "device":
       refresh(["devices"]);
@@ -104,6 +104,9 @@ function apply(client: QueryClient, refresh: Refresh, event: BusEvent): void {
       return;
   }
 }
+
+const isUnnamed = (client: QueryClient, deviceId: string): boolean =>
+  client.getQueryData<QueryOutput<"overview">>(["overview", {}])?.deviceNames[deviceId] === undefined;
 
 type Row = QueryOutput<"events">["rows"][number];
 

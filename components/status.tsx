@@ -63,7 +63,7 @@ export function StateBadge({ state }: { state: string }) {
   const { label, tone, why } = STATES[state];
   return (
     <Tooltip content={why}>
-      <button type="button" className="relative z-10 cursor-help rounded">
+      <button type="button" className="relative z-10 shrink-0 cursor-help rounded">
         <Badge tone={tone}>{label}</Badge>
       </button>
     </Tooltip>

@@ -67,47 +67,66 @@ export function Timeline({ deviceId }: { deviceId: string }) {
 }
 
 /** Rows of a timeline; each opens to what is known beyond its sentence. */
-export function EventList({ rows, device, empty }: { rows: Event[]; device?: boolean; empty?: ReactNode }) {
+export function EventList({
+  rows,
+  names,
+  empty,
+}: {
+  rows: Event[];
+  /** Device names by their ID, where events of several devices stand together. */
+  names?: Record<string, string>;
+  empty?: ReactNode;
+}) {
   if (rows.length === 0) return empty;
   return (
     <ol className="divide-y divide-line overflow-hidden rounded-lg border border-line bg-surface">
       {rows.map((event) => (
-        <EventRow key={event.id} event={event} device={device} />
+        <EventRow key={event.id} event={event} names={names} />
       ))}
     </ol>
   );
 }
 
-function EventRow({ event, device }: { event: Event; device?: boolean | undefined }) {
+function EventRow({ event, names }: { event: Event; names: Record<string, string> | undefined }) {
   const [open, setOpen] = useState(false);
+  const { deviceId } = event;
   return (
     <li data-event={event.type}>
-      <div className="flex items-start hover:bg-hover/60">
-        <button
-          type="button"
-          aria-expanded={open}
-          onClick={() => setOpen(!open)}
-          className="flex min-w-0 flex-1 items-start gap-3 px-4 py-2.5 text-left -outline-offset-2"
-        >
-          <span className="mt-[0.4375rem]">
-            <Dot tone={outcomeTone(event.outcome)} shape={event.outcome === "INFO" ? "ring" : "full"} />
-            <span className="sr-only">{event.outcome === "FAIL" ? "Failed: " : ""}</span>
-          </span>
-          <span className="min-w-0 flex-1 break-words text-sm">{event.description}</span>
-          <Ago at={event.at} className="shrink-0 whitespace-nowrap pt-px text-muted text-xs" />
-          <ChevronRight
-            className={cn("mt-1 size-3.5 shrink-0 text-muted transition-transform", open && "rotate-90")}
-            aria-hidden
-          />
-        </button>
-        {device && event.deviceId ? (
-          <Link
-            href={`/devices/${event.deviceId}`}
-            className="mt-1.5 mr-2 shrink-0 rounded px-2 py-1 text-accent text-xs hover:bg-hover"
+      <div className="relative flex items-start gap-3 px-4 py-2.5 hover:bg-hover/60">
+        <span className="mt-[0.4375rem]">
+          <Dot tone={outcomeTone(event.outcome)} shape={event.outcome === "INFO" ? "ring" : "full"} />
+        </span>
+        <div className="min-w-0 flex-1 gap-x-4 sm:flex sm:items-start">
+          <button
+            type="button"
+            aria-expanded={open}
+            onClick={() => setOpen(!open)}
+            className="block min-w-0 flex-1 rounded text-left text-sm [overflow-wrap:anywhere] after:absolute after:inset-0"
           >
-            Device<span className="sr-only"> of this event</span>
-          </Link>
-        ) : null}
+            {event.outcome === "FAIL" ? <span className="sr-only">Failed: </span> : null}
+            {event.description}
+          </button>
+          <div className="flex shrink-0 items-baseline gap-3 text-xs leading-5">
+            {names && deviceId ? (
+              names[deviceId] ? (
+                <Link
+                  href={`/devices/${deviceId}`}
+                  title={names[deviceId]}
+                  className="relative z-10 block max-w-40 truncate rounded text-accent hover:underline"
+                >
+                  {names[deviceId]}
+                </Link>
+              ) : (
+                <span className="text-muted">Deleted device</span>
+              )
+            ) : null}
+            <Ago at={event.at} className="whitespace-nowrap text-muted sm:min-w-16 sm:text-right" />
+          </div>
+        </div>
+        <ChevronRight
+          className={cn("mt-1 size-3.5 shrink-0 text-muted transition-transform", open && "rotate-90")}
+          aria-hidden
+        />
       </div>
       {open ? <EventData event={event} /> : null}
     </li>

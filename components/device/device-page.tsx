@@ -137,6 +137,7 @@ function Header({ device }: { device: Device }) {
         onOpenChange={close}
         title={`Have “${title}” bootstrap again?`}
         action="Re-bootstrap"
+        harmless
         onConfirm={async () => {
           const result = await act(() => rebootstrap({ id: device.id }), { stale: ["device", "events"] });
           if (result)

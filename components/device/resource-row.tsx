@@ -1,5 +1,5 @@
 "use client";
-import { BookOpen, Eye, EyeOff, LoaderCircle, Pencil, Play } from "lucide-react";
+import { Eye, LoaderCircle, Pencil, Play, RefreshCw } from "lucide-react";
 import { type ComponentProps, type FormEvent, memo, type ReactNode, useState } from "react";
 import type { KnownValue, ResourceNode } from "@/server/services/devices/resource-tree";
 import { Ago } from "../time";
@@ -28,9 +28,10 @@ export const ResourceRow = memo(function ResourceRow({
     setForm(form === kind ? null : kind);
   };
   const name = `${node.name} (${node.path})`;
+  const newest = Math.max(node.value?.at ?? 0, ...node.items.map(({ at }) => at));
   return (
     <li data-path={node.path} className="scroll-mt-16">
-      <div className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 py-1.5 pr-2 pl-4 md:grid-cols-[minmax(0,16rem)_minmax(0,1fr)_5.5rem_8.5rem]">
+      <div className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 py-1.5 pr-2 pl-4 md:grid-cols-[minmax(0,16rem)_minmax(0,1fr)_5.5rem_auto]">
         <div className="min-w-0">
           <p
             className={cn(
@@ -46,24 +47,26 @@ export const ResourceRow = memo(function ResourceRow({
           <Values node={node} />
         </div>
         <div className="text-muted text-xs max-md:hidden">
-          {node.value ? <Ago at={node.value.at} className="whitespace-nowrap" /> : null}
+          {newest ? <Ago at={newest} className="whitespace-nowrap" /> : null}
         </div>
-        <div className="flex justify-end gap-0.5 max-md:col-start-2 max-md:row-start-1">
+        <div className="grid grid-flow-col grid-cols-[repeat(3,1.75rem)] gap-0.5 max-md:col-start-2 max-md:row-start-1">
           {can("R") ? (
             <Act
               label={`Read ${name}`}
               tip="Read"
+              className="col-start-1"
               disabled={!reachable}
               busy={busy === "read"}
               onClick={() => void run("read", node.path)}
             >
-              <BookOpen aria-hidden />
+              <RefreshCw aria-hidden />
             </Act>
           ) : null}
           {can("W") ? (
             <Act
               label={`Write ${name}`}
               tip="Write"
+              className="col-start-2"
               disabled={!reachable}
               aria-expanded={form === "write"}
               onClick={() => toggle("write")}
@@ -75,6 +78,7 @@ export const ResourceRow = memo(function ResourceRow({
             <Act
               label={`Execute ${name}`}
               tip="Execute"
+              className="col-start-2"
               disabled={!reachable}
               aria-expanded={form === "execute"}
               onClick={() => toggle("execute")}
@@ -90,13 +94,12 @@ export const ResourceRow = memo(function ResourceRow({
               aria-pressed={node.observed}
               busy={busy === "observe" || busy === "unobserve"}
               onClick={() => void run(node.observed ? "unobserve" : "observe", node.path)}
-              className={
-                node.observed
-                  ? "bg-accent-soft text-accent hover:bg-accent-soft hover:text-accent"
-                  : undefined
-              }
+              className={cn(
+                "col-start-3",
+                node.observed && "bg-accent-soft text-accent hover:bg-accent-soft hover:text-accent",
+              )}
             >
-              {node.observed ? <Eye aria-hidden /> : <EyeOff aria-hidden />}
+              <Eye aria-hidden />
             </Act>
           ) : null}
         </div>

@@ -1,6 +1,6 @@
 import type { ResourceValue } from "@/server/bus/messages";
 
-const UNITS: Record<string, string> = { Cel: "°C", "%RH": "% RH" };
+const UNITS: Record<string, string> = { Cel: "°C", "%RH": "% RH", "/100": "%" };
 
 /** A value with its unit, as a person reads it. */
 export function showValue(value: ResourceValue, units: string | null): string {

@@ -141,12 +141,12 @@ export function DeviceList() {
           <>
             <table className="hidden w-full table-fixed text-sm lg:table">
               <colgroup>
-                <col className="w-[30%]" />
-                <col className="w-[13%]" />
-                <col className="w-[13%]" />
-                <col className="w-[20%]" />
-                <col className="w-[11%]" />
-                <col className="w-[13%]" />
+                <col className="w-[28%]" />
+                <col className="w-[12%]" />
+                <col className="w-[12%]" />
+                <col className="w-[21%]" />
+                <col className="w-[12%]" />
+                <col className="w-[15%]" />
               </colgroup>
               <thead className="border-line border-b text-left text-muted text-xs">
                 {table.getHeaderGroups().map((group) => (

@@ -51,6 +51,8 @@ export function KnockList() {
   );
 }
 
+const sentence = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
 function Knock({ event }: { event: Event }) {
   const text = (key: string) => {
     const value = event.data[key];
@@ -66,11 +68,15 @@ function Knock({ event }: { event: Event }) {
   return (
     <li className="px-4 py-4" data-event={event.type}>
       <div className="flex items-start justify-between gap-4">
-        <h2 className="min-w-0 break-words font-medium text-sm">{text("reason") ?? event.description}</h2>
+        <h2 className="min-w-0 break-words font-medium text-sm">
+          {sentence(text("reason") ?? event.description)}
+        </h2>
         <Ago at={event.at} className="shrink-0 whitespace-nowrap text-muted text-xs leading-5" />
       </div>
       <p className="mt-1 flex flex-wrap items-center gap-x-2 gap-y-1 text-muted text-xs">
-        <Badge tone="bad">{event.type.startsWith("handshake") ? "Handshake" : event.category}</Badge>
+        <Badge tone="bad">
+          {sentence(event.type.startsWith("handshake") ? "handshake" : event.category)}
+        </Badge>
         {text("address") ? <span className="font-mono">{text("address")}</span> : null}
         {text("transport") ? <span>{text("transport")?.toUpperCase()}</span> : null}
         {text("service") ? (

@@ -40,7 +40,7 @@ export function OverviewPage() {
             </div>
             <EventList
               rows={data.recentEvents}
-              device
+              names={data.deviceNames}
               empty={
                 <Panel>
                   <EmptyState title="Nothing has happened yet">

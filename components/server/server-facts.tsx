@@ -37,7 +37,7 @@ export function ServerFacts() {
 
       <Panel
         title="Addresses"
-        description="A device needs only the bootstrap address; it learns the other one there."
+        description="A device needs only the bootstrap address; it learns the other one there. What follows the question mark is for Pelion’s client."
       >
         <dl className="divide-y divide-line">
           {addresses.map(([name, uri]) => (
@@ -123,7 +123,7 @@ export function ServerFacts() {
           {data.certificates.map((certificate) => (
             <li
               key={certificate.role}
-              className="grid gap-x-6 gap-y-1 px-4 py-3 lg:grid-cols-[minmax(0,18rem)_minmax(0,1fr)_8rem] lg:items-center"
+              className="grid gap-x-6 gap-y-1 px-4 py-3 lg:grid-cols-[minmax(0,15rem)_minmax(0,1fr)_8rem] lg:items-center"
             >
               <div>
                 <h3 className="font-medium text-sm">{certificate.name}</h3>

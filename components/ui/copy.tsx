@@ -83,19 +83,19 @@ export function CodeBlock({
   wrap?: boolean;
 }) {
   return (
-    <div className={cn("group relative min-w-0 rounded-md border border-line bg-sunken", className)}>
+    <div className={cn("flex min-w-0 items-start rounded-md border border-line bg-sunken", className)}>
       <pre
         // A block that scrolls sideways must be reachable with the keyboard.
         // biome-ignore lint/a11y/noNoninteractiveTabindex: see above
         tabIndex={0}
         className={cn(
-          "overflow-x-auto py-2.5 pr-11 pl-3 font-mono text-xs leading-5",
+          "min-w-0 flex-1 overflow-x-auto py-2.5 pl-3 font-mono text-xs leading-5",
           wrap && "whitespace-pre-wrap break-all",
         )}
       >
         <code>{code}</code>
       </pre>
-      <CopyButton text={code} label={`Copy ${label}`} className="absolute top-1.5 right-1.5 bg-sunken" />
+      <CopyButton text={code} label={`Copy ${label}`} className="m-1.5" />
     </div>
   );
 }

@@ -77,6 +77,7 @@ export function Confirm({
   title,
   children,
   action,
+  harmless,
   onConfirm,
 }: {
   open?: boolean;
@@ -84,8 +85,10 @@ export function Confirm({
   trigger?: ReactNode;
   title: string;
   children: ReactNode;
-  /** The verb on the red button. */
+  /** The verb on the button. */
   action: string;
+  /** Nothing is lost by it, so the button is not red. */
+  harmless?: boolean;
   /** Resolves to true when the dialog may close. */
   onConfirm: () => Promise<boolean>;
 }) {
@@ -111,7 +114,7 @@ export function Confirm({
             </RadixAlert.Cancel>
             <Button
               size="md"
-              variant="danger"
+              variant={harmless ? "primary" : "danger"}
               busy={busy}
               onClick={async () => {
                 setBusy(true);

@@ -41,6 +41,8 @@ export function secure(req: IncomingMessage, res: ServerResponse, dev: boolean):
   // Next reads the nonce off the request's own policy header.
   req.headers["content-security-policy"] = policy;
   req.headers["x-nonce"] = nonce;
+  // Where to go on after signing in.
+  req.headers["x-path"] = req.url ?? "/";
   res.setHeader("Content-Security-Policy", policy);
   res.setHeader("X-Content-Type-Options", "nosniff");
   res.setHeader("X-Frame-Options", "DENY");

@@ -25,10 +25,20 @@ const query = <S extends z.ZodType, T>(
 });
 const nothing = z.object({});
 
+/** Recent events are of several devices, and an ID says nothing to a person. */
+async function overviewWithNames(ctx: Context) {
+  const overview = await getOverview(ctx);
+  const ids = new Set(overview.recentEvents.flatMap(({ deviceId }) => deviceId ?? []));
+  const devices = await Promise.all([...ids].map((id) => getDevice(ctx, { id }).catch(() => null)));
+  const deviceNames: Record<string, string> = {};
+  for (const device of devices) if (device) deviceNames[device.id] = device.name || device.endpointName;
+  return { ...overview, deviceNames };
+}
+
 /** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */
 export const queries = {
   account: query(nothing, (ctx) => getAccount(ctx)),
-  overview: query(nothing, (ctx) => getOverview(ctx)),
+  overview: query(nothing, overviewWithNames),
   certificates: query(nothing, (ctx) => listCertificates(ctx)),
   devices: query(listDevicesInput, listDevices),
   device: query(getDeviceInput, getDevice),

@@ -1,12 +1,11 @@
 import { X509Certificate } from "node:crypto";
 import type { Context } from "@/server/services/context";
 import { accountOf } from "@/server/services/context";
-import { loadAuthority } from "@/server/services/instance/authorities";
-import { serviceUris } from "@/server/services/instance/uris";
+import { getServerCa, loadAuthority } from "@/server/services/instance/authorities";
+import { deviceUris, serviceUris } from "@/server/services/instance/uris";
 import { ping } from "@/server/services/overview/get";
 import { contextFor } from "./context";
 import { runtime } from "./runtime";
-import { pem } from "./tls";
 
 const ROLES = [
   ["server-ca", "Server CA", "Devices check the bootstrap and LwM2M servers against it."],
@@ -19,6 +18,7 @@ const ROLES = [
 /** Where devices find this instance, and what they are to trust. */
 export async function serverFacts(ctx: Context) {
   const { config, ports, version } = runtime();
+  const accountId = accountOf(ctx.actor);
   const [gateway, ...certificates] = await Promise.all([
     ping(ctx),
     ...ROLES.filter(([role]) => role !== "portal" || config.tls === null).map(
@@ -36,7 +36,8 @@ export async function serverFacts(ctx: Context) {
     ),
   ]);
   return {
-    uris: serviceUris(config, accountOf(ctx.actor)),
+    // Without the gateway a port that was left to it is not known.
+    uris: await deviceUris(ctx, config, accountId).catch(() => serviceUris(config, accountId)),
     publicHost: config.publicHost,
     publicHostIsLocal: config.publicHostIsLocal,
     insecureCoap: config.insecureCoap,
@@ -44,7 +45,7 @@ export async function serverFacts(ctx: Context) {
     version,
     gateway,
     certificates,
-    caPem: pem("CERTIFICATE", (await publicPart("server-ca")).raw),
+    caPem: (await getServerCa(ctx)).pem,
   };
 }
 

@@ -1,3 +1,4 @@
+import { headers } from "next/headers";
 import { redirect } from "next/navigation";
 import { getServerSession } from "next-auth";
 import { cache } from "react";
@@ -10,5 +11,8 @@ export const currentUser = cache(async () => userOfToken(await getServerSession(
 
 /** The signed-in user of a page; without one it goes to the sign-in page. */
 export async function requireUser(): Promise<UserView> {
-  return (await currentUser()) ?? redirect("/login");
+  const user = await currentUser();
+  if (user) return user;
+  const path = (await headers()).get("x-path") ?? "/";
+  redirect(path === "/" ? "/login" : `/login?next=${encodeURIComponent(path)}`);
 }
