@@ -1,4 +1,4 @@
-import { Signal } from "./codes";
+import { codeClass, Signal } from "./codes";
 import {
   bodyLength,
   decodeBody,
@@ -30,8 +30,8 @@ export function detectFraming(bytes: Uint8Array, transport: "tcp" | "tls"): Fram
   const length = bytes[0]! >> 4;
   const codeAt = length === 13 ? 2 : length === 14 ? 3 : length === 15 ? 5 : 1;
   if (transport === "tcp" && bytes[0] === 0 && bytes[1] === 0) return "shim";
-  // 7.01 is no code of RFC 7252, so a record that starts like a message of version 1 can be told from a CSM of 4 to 7 bytes.
-  if (transport === "tls" && length >> 2 === 1 && bytes[1] !== Signal.CSM) return "datagram";
+  // The first message of a client is a request or a ping, so that its code cannot be that of a CSM.
+  if (transport === "tls" && length >> 2 === 1 && codeClass(bytes[1]!) === 0) return "datagram";
   if (codeAt >= bytes.length) return "more";
   return bytes[codeAt] === Signal.CSM && (bytes[0]! & 15) <= 8 ? "stream" : null;
 }
