@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import {
   createServer,
   type IncomingMessage,
@@ -14,9 +14,8 @@ import next from "next";
 import { busPath, connectBus, type LocalBusClient } from "./bus";
 import type { BusEvent } from "./bus/messages";
 import { systemClock } from "./clock";
-import { type Config, loadConfig, uriHost } from "./config";
+import { uriHost } from "./config";
 import { openDatabase } from "./db";
-import { createLogger } from "./log";
 import { createVault } from "./pki";
 import { contextFor } from "./portal/context";
 import { normalizeForwarded, secure } from "./portal/headers";
@@ -25,6 +24,7 @@ import { LiveHub } from "./portal/live";
 import { type PortalBus, type PortalRuntime, setRuntime } from "./portal/runtime";
 import { sessionSecret } from "./portal/session-secret";
 import { portalCredentials } from "./portal/tls";
+import { runProcess } from "./process";
 import { ensureInstance } from "./services/instance/ensure";
 import { ensureAdministrator, issueSetupToken } from "./services/instance/setup";
 
@@ -32,33 +32,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 /** Requests that are under way may finish; then the rest is cut. */
 const GRACE_MS = 2_000;
 
-process.title = "gangway-portal";
-
-const closers: { name: string; close: () => unknown }[] = [];
-let stopping: Promise<void> | undefined;
-
-/** Undoes in reverse order what was started. */
-function stop(code: number): Promise<void> {
-  stopping ??= (async () => {
-    for (const { name, close } of closers.reverse()) {
-      try {
-        await close();
-      } catch (error) {
-        process.stderr.write(`gangway-portal: closing ${name}: ${(error as Error).message}\n`);
-      }
-    }
-    process.exit(code);
-  })();
-  return stopping;
-}
-
-async function start(): Promise<void> {
-  const config = loadConfig();
-  const log = createLogger("portal", config.logLevel);
+await runProcess("portal", async ({ config, log, dev, onclose }) => {
   const db = await openDatabase(config);
-  closers.push({ name: "database", close: () => db.$disconnect() });
+  onclose("the database", () => db.$disconnect());
   const bus = connectBus({ path: busPath(config), clock: systemClock, log });
-  closers.push({ name: "bus", close: () => bus.close() });
+  onclose("the bus", () => bus.close());
 
   const runtime: PortalRuntime = {
     config,
@@ -81,15 +59,15 @@ async function start(): Promise<void> {
   process.env.AUTH_TRUST_HOST = "1";
   process.env.NEXT_TELEMETRY_DISABLED = "1";
   delete process.env.NEXTAUTH_URL;
-  const dev = process.env.NODE_ENV === "development";
   // biome-ignore-end lint/style/noProcessEnv: libraries are told here, nothing is read
 
   const hub = new LiveHub();
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
-    const url = new URL(req.url ?? "/", "http://portal");
     normalizeForwarded(req, config.trustProxy);
     secure(req, res, dev);
+    const url = parseTarget(req.url);
+    if (!url) return void res.writeHead(400, { "Content-Type": "text/plain" }).end("This is no address.");
     if (url.pathname === "/healthz") return answerHealth(res);
     if (url.pathname === "/live") return hub.open(req, res, url);
     if (!pages) return void res.writeHead(503, { "Retry-After": "1" }).end("Starting.");
@@ -105,35 +83,65 @@ async function start(): Promise<void> {
 
   const http = createServer(listener);
   const https = createTlsServer(await portalCredentials(ctx, config), listener);
-  runtime.ports = { http: await bind(http, config, "http"), https: await bind(https, config, "https") };
-  closers.push({ name: "live streams", close: () => hub.close() });
+  onclose("the HTTP server", () => end(http));
+  onclose("the HTTPS server", () => end(https));
+  runtime.ports = {
+    http: await bind(http, config.portalPort, config.host),
+    https: await bind(https, config.httpsPort, config.host),
+  };
+  onclose("live streams", () => hub.close());
 
   const app = next({ dev, dir: root, httpServer: http, port: runtime.ports.http, hostname: "localhost" });
   await app.prepare();
-  closers.push({ name: "pages", close: () => app.close() });
+  onclose("the pages", () => app.close());
   pages = app.getRequestHandler();
   if (dev) {
     const upgrade = app.getUpgradeHandler();
-    for (const server of [http, https])
+    for (const server of [http, https]) {
       server.on("upgrade", (req, socket, head) => void upgrade(req, socket, head));
+    }
   }
 
-  const pidFile = join(config.dataDir, "portal.pid");
-  writeFileSync(pidFile, `${process.pid}\n`);
-  closers.push({ name: "pid file", close: () => rmSync(pidFile, { force: true }) });
-
-  const origins = portalOrigins(config, runtime.ports);
+  const host = uriHost(config.publicHost);
   const token = await issueSetupToken(ctx);
-  const lines = [
-    `Portal     ${origins.http}`,
-    `           ${origins.https}  (certificate of ${config.tls ? "GANGWAY_TLS_CERT" : "this instance's own CA"})`,
+  return [
+    `portal     http://${host}:${runtime.ports.http}`,
+    `           https://${host}:${runtime.ports.https}  (certificate of ${config.tls ? "GANGWAY_TLS_CERT" : "this instance's own CA"})`,
     ...(token
-      ? ["", "Make the first administrator here, once:", `           ${origins.http}/setup?token=${token}`]
+      ? [
+          "",
+          "Make the first administrator here; the link works once:",
+          `http://${host}:${runtime.ports.http}/setup?token=${token}`,
+        ]
       : []),
   ];
-  log.info({ ...runtime.ports, version: runtime.version }, "portal is up");
-  if (process.send) process.send({ type: "ready", lines });
-  else process.stdout.write(`${lines.join("\n")}\n`);
+});
+
+/** Listens and returns the port that was bound. */
+function bind(server: Server, port: number, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, host, () => resolve((server.address() as AddressInfo).port));
+  });
+}
+
+/** Takes no more requests; those under way may finish, then the rest is cut. */
+function end(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    if (!server.listening) return resolve();
+    server.close(() => resolve());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
+  });
+}
+
+/** Null for a request target that is no path, as `CONNECT` and scanners send them. */
+function parseTarget(target: string | undefined): URL | null {
+  try {
+    return new URL(`http://portal${target?.startsWith("/") ? target : `/${target ?? ""}`}`);
+  } catch {
+    return null;
+  }
 }
 
 /** The gateway does not send our own events back, and our own pages want them too. */
@@ -155,44 +163,3 @@ function withEcho(bus: LocalBusClient): PortalBus {
     },
   };
 }
-
-/** Addresses for the person at the terminal: the machine itself when no other name is known. */
-function portalOrigins(config: Config, ports: PortalRuntime["ports"]) {
-  const host = uriHost(config.publicHost);
-  return { http: `http://${host}:${ports.http}`, https: `https://${host}:${ports.https}` };
-}
-
-/** Listens and returns the port that was bound. */
-function bind(server: Server, config: Config, scheme: "http" | "https"): Promise<number> {
-  const port = scheme === "http" ? config.portalPort : config.httpsPort;
-  closers.push({
-    name: `${scheme} server`,
-    close: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
-      }),
-  });
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
-      const variable = scheme === "http" ? "PORT" : "GANGWAY_HTTPS_PORT";
-      reject(
-        error.code === "EADDRINUSE"
-          ? new Error(`Port ${port} is taken by another program; set ${variable} to a free one.`)
-          : error,
-      );
-    });
-    server.listen(port, config.host, () => resolve((server.address() as AddressInfo).port));
-  });
-}
-
-process.on("SIGTERM", () => void stop(0));
-process.on("SIGINT", () => void stop(0));
-process.on("disconnect", () => void stop(0));
-
-start().catch((error: Error) => {
-  process.stderr.write(`gangway-portal: ${error.name === "ConfigError" ? error.message : error.stack}\n`);
-  process.send?.({ type: "failed", message: error.message });
-  void stop(1);
-});
