@@ -93,9 +93,19 @@ async function equip(progress, needBrowser) {
     progress.say(`not installed: ${missing.join(", ")}; tests that need them are skipped`);
 }
 
+/** What is set for a running Gangway must not reach the instances that tests start. */
+function forgetSettings() {
+  const ours = ["GANGWAY_CHROMIUM", "GANGWAY_TEST_WORKERS"];
+  for (const name of Object.keys(process.env)) {
+    const setting = name.startsWith("GANGWAY_") || name === "PORT" || name === "DATABASE_URL";
+    if (setting && !ours.includes(name)) delete process.env[name];
+  }
+}
+
 checkNode();
 main(async () => {
   if (unknown.length > 0) throw new StepError(`npm test knows --unit and --e2e, not ${unknown.join(" ")}.`);
+  forgetSettings();
   const progress = new Progress();
   const unit = !args.includes("--e2e");
   const e2e = !args.includes("--unit");
