@@ -23,6 +23,8 @@ export function networkConnect(clock: Clock): Connect {
         ...(credentials && {
           credentials: { chain: [credentials.certificate], privateKey: credentials.privateKey },
         }),
+        // A device behind a changing address keeps its session.
+        ...(uri.secure && uri.transport === "udp" && { cid: true }),
         clock,
       });
     } catch (error) {

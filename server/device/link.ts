@@ -39,9 +39,9 @@ export class ConnectError extends Error {
   }
 }
 
-// Alerts about certificates [RFC5246 §7.2.2], by name; both spellings occur, with spaces and underscores.
+// Alerts about certificates [RFC5246 §7.2.2], by name, and our own refusal of the server's.
 const REFUSALS =
-  /(unsupported|bad|revoked|expired|unknown)[ _]certificate|certificate[ _](expired|revoked|unknown|required|not yet valid)|certificate verify failed|unknown[ _]ca|access[ _]denied|self.signed certificate/i;
+  /certificate of .* was refused|(unsupported|bad|revoked|expired|unknown)[ _]certificate|certificate[ _](expired|revoked|unknown|required|not yet valid)|certificate verify failed|unknown[ _]ca|access[ _]denied|self.signed certificate/i;
 
 /** True when a reason says that a certificate was not accepted. */
 export const isRefusal = (reason: string): boolean => REFUSALS.test(reason);
