@@ -47,9 +47,10 @@ export class ClientRole {
 
   constructor(readonly session: Session) {}
 
-  /** True when a response with this token has someone waiting. */
-  expects(token: string): boolean {
-    return this.#current?.key === token || (this.#observations?.has(token) ?? false);
+  /** Who waits for responses with this token. */
+  expects(token: string): "exchange" | "observation" | null {
+    if (this.#current?.key === token) return "exchange";
+    return this.#observations?.has(token) ? "observation" : null;
   }
 
   request(request: CoapRequest): Promise<CoapResponse> {

@@ -289,12 +289,20 @@ export class Session {
       if (message.type === Type.CON && former.reply) this.sendRaw(former.reply);
       return;
     }
-    const known = this.client?.expects(token) ?? false;
-    const bytes = this.#encode(known ? Type.ACK : Type.RST, EMPTY_CODE, message.messageId, EMPTY, [], EMPTY);
+    const expected = this.client?.expects(token) ?? null;
+    const bytes = this.#encode(
+      expected ? Type.ACK : Type.RST,
+      EMPTY_CODE,
+      message.messageId,
+      EMPTY,
+      [],
+      EMPTY,
+    );
     // A response or notification nobody waits for is rejected, so that an observer we dropped is ended [RFC7641 §3.6].
-    if (message.type === Type.CON || !known) this.sendRaw(bytes);
-    server.remember(message, token, bytes);
-    if (known) this.client?.response(token, message);
+    if (message.type === Type.CON || !expected) this.sendRaw(bytes);
+    // Repeated notifications are told by their number: remembering them would push out requests.
+    if (expected !== "observation" || codeClass(message.code) !== 2) server.remember(message, token, bytes);
+    if (expected) this.client?.response(token, message);
   }
 
   #frame(message: Message | Malformed): void {

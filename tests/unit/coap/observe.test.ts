@@ -74,6 +74,30 @@ describe("observing", () => {
     expect(heard.map(text)).toEqual(["5", "6"]);
   });
 
+  it("acknowledges a repeated notification again, and many of them push no request out of memory", async () => {
+    const { clock, client, a, heard, hear } = observed({
+      client: { handler: () => ({ code: "2.04" }), limits: { maxRemembered: 4 } },
+    });
+    const starting = client.observe(a, get, hear);
+    await clock.advance(1);
+    await starting;
+    a.onmessage!(wire({ code: 2, messageId: 1 }));
+    const { token } = a.messages[0]!;
+    for (let at = 10; at < 20; at++) {
+      const notification = wire({ code: 0x45, messageId: at, token, options: [uintOption(6, at)] });
+      a.onmessage!(notification);
+      a.onmessage!(notification);
+    }
+    expect(heard).toHaveLength(10);
+    expect(a.sent).toHaveLength(22);
+    expect(a.messages.slice(-2)).toMatchObject([
+      { type: Type.ACK, messageId: 19 },
+      { type: Type.ACK, messageId: 19 },
+    ]);
+    a.onmessage!(wire({ code: 2, messageId: 1 }));
+    expect(a.sent.at(-1)).toEqual(a.sent[1]);
+  });
+
   it("ends with an error notification and is then unknown", async () => {
     const { clock, client, a, b, observers, ends, heard, hear } = observed();
     const starting = client.observe(a, get, hear);
