@@ -40,15 +40,18 @@ export class DtlsHandshake {
     this.#server = server;
   }
 
-  /** The epoch that the newest secrets belong to. */
-  get #secretsEpoch(): number {
-    return this.ssl.established && !this.ssl.renegotiating ? this.epoch : this.epoch + 1;
+  /** The epoch of the newest handshake that is complete, 0 before the first. */
+  #completeEpoch = 0;
+
+  get #complete(): boolean {
+    return this.ssl.established && !this.ssl.renegotiating;
   }
 
   #keysOf(epoch: number): { suite: Suite; keys: string } | null {
     const known = this.#keys.get(epoch);
     if (known) return known;
-    if (epoch !== this.#secretsEpoch) return null;
+    // Secrets are those of the newest handshake: the one under way leads to the next epoch.
+    if (epoch !== (this.#complete ? this.epoch : this.#completeEpoch + 1)) return null;
     const secrets = this.ssl.secrets();
     const suite = secrets && suiteOf(secrets.suite);
     if (!secrets || !suite) return null;
@@ -59,7 +62,7 @@ export class DtlsHandshake {
 
   /** The record layer that can take over now; null while a handshake is under way, or for a suite it does not know. */
   channel(): RecordChannel | null {
-    if (!this.ssl.established || this.ssl.fault || this.ssl.renegotiating) return null;
+    if (this.ssl.fault || !this.#complete) return null;
     const made = this.#keysOf(this.epoch);
     if (!made) return null;
     const { peerCid, ourCid } = this.#party.cids;
@@ -100,6 +103,7 @@ export class DtlsHandshake {
       }
       if (epoch === this.epoch && sequence >= this.next) this.next = sequence + 1;
     }
+    if (this.#complete) this.#completeEpoch = this.epoch;
     if (this.#party.cids.peerCid === "") return pack(output, views);
     const records = views.map((view) => this.#withCid(output, view));
     const translated = Buffer.concat(records);

@@ -125,7 +125,9 @@ export function parseRecords(datagram: Buffer, cidBytes: number): RecordView[] |
     const type = datagram[start] as number;
     const version = datagram.readUInt16BE(start + 1);
     if (type < ContentType.changeCipherSpec || type > ContentType.tls12Cid) break;
-    if (version !== DTLS_1_2 && version !== DTLS_1_0) break;
+    const epoch = datagram.readUInt16BE(start + 3);
+    // Version 1.0 is only for hellos before the version is agreed [RFC6347 §4.1].
+    if (version !== DTLS_1_2 && (version !== DTLS_1_0 || epoch > 0)) break;
     const cidStart = start + 11;
     const fragment = start + HEADER_BYTES + (type === ContentType.tls12Cid ? cidBytes : 0);
     if (fragment > datagram.length) break;
@@ -134,7 +136,7 @@ export function parseRecords(datagram: Buffer, cidBytes: number): RecordView[] |
     if (end > datagram.length || length > MAX_CIPHERTEXT) break;
     records.push({
       type,
-      epoch: datagram.readUInt16BE(start + 3),
+      epoch,
       sequence: datagram.readUIntBE(start + 5, 6),
       start,
       cidStart,

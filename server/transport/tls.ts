@@ -104,6 +104,7 @@ export class TlsPeer implements Peer {
   start(): void {
     this.ssl.receive(null);
     this.#flush();
+    if (this.ssl.fault) this.end(describeFault(this.ssl.fault));
   }
 
   #receive(chunk: Buffer): void {

@@ -1,8 +1,15 @@
 import "reflect-metadata";
-import { webcrypto } from "node:crypto";
-import { X509Certificate } from "node:crypto";
+import { webcrypto, X509Certificate } from "node:crypto";
+import { createSocket, type Socket } from "node:dgram";
 import * as x509 from "@peculiar/x509";
-import type { HandshakeFailure, Peer, ServerCredentials, Verdict } from "@/server/transport";
+import type {
+  HandshakeFailure,
+  Peer,
+  ServerCredentials,
+  SessionStore,
+  StoredSession,
+  Verdict,
+} from "@/server/transport";
 
 x509.cryptoProvider.set(webcrypto as unknown as Crypto);
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
@@ -53,7 +60,11 @@ export function trust(authority: Authority): (chain: readonly Uint8Array[]) => V
   return ([leaf]) => {
     const certificate = new X509Certificate(leaf as Uint8Array);
     if (!certificate.verify(issuer.publicKey)) {
-      return { ok: false, fault: "unknown_ca", message: `${certificate.subject} is not from a trusted authority` };
+      return {
+        ok: false,
+        fault: "unknown_ca",
+        message: `${certificate.subject} is not from a trusted authority`,
+      };
     }
     return { ok: true, identity: { name: certificate.subject } };
   };
@@ -88,6 +99,112 @@ export type Failures = Mailbox<HandshakeFailure>;
 
 /** PEM of DER, for programs that want files. */
 export function pem(label: string, der: Uint8Array): string {
-  const body = Buffer.from(der).toString("base64").match(/.{1,64}/g) ?? [];
+  const body =
+    Buffer.from(der)
+      .toString("base64")
+      .match(/.{1,64}/g) ?? [];
   return `-----BEGIN ${label}-----\n${body.join("\n")}\n-----END ${label}-----\n`;
+}
+
+/** A session store in memory that behaves like one on disk: what was not resolved is lost in a crash. */
+export class MemoryStore implements SessionStore {
+  rows = new Map<string, StoredSession>();
+  /** Called before a write is made; lets a test hold it up or fail it. */
+  before: (what: "save" | "reserve") => Promise<void> = () => Promise.resolve();
+  readonly log: string[] = [];
+
+  async load(): Promise<StoredSession[]> {
+    return [...this.rows.values()].map((row) => ({ ...row }));
+  }
+
+  async save(session: StoredSession): Promise<void> {
+    await this.before("save");
+    this.log.push("save");
+    this.rows.set(session.id, { ...session });
+  }
+
+  async reserve(id: string, upTo: bigint): Promise<void> {
+    await this.before("reserve");
+    this.log.push("reserve");
+    const row = this.rows.get(id);
+    if (row) row.reserved = upTo;
+  }
+
+  touch(id: string, change: Parameters<SessionStore["touch"]>[1]): void {
+    const row = this.rows.get(id);
+    if (row) Object.assign(row, change);
+  }
+
+  remove(id: string): void {
+    this.log.push("remove");
+    this.rows.delete(id);
+  }
+
+  /** The store as a new process would find it now. */
+  copy(): MemoryStore {
+    const copy = new MemoryStore();
+    for (const [id, row] of this.rows) copy.rows.set(id, { ...row });
+    return copy;
+  }
+}
+
+/** A UDP proxy between a client and a server that records, repeats, drops and changes its own address. */
+export class UdpProxy {
+  readonly #inside = createSocket("udp4");
+  #outside = createSocket("udp4");
+  #client = 0;
+  readonly toServer: Buffer[] = [];
+  readonly toClient: Buffer[] = [];
+  /** Decides on each datagram of the client. */
+  pass: (datagram: Buffer) => boolean = () => true;
+  /** Decides on each datagram of the server. */
+  passBack: (datagram: Buffer) => boolean = () => true;
+
+  private constructor(public server: number) {}
+
+  static async start(server: number): Promise<UdpProxy> {
+    const proxy = new UdpProxy(server);
+    await bound(proxy.#inside);
+    await proxy.move();
+    proxy.#inside.on("message", (datagram, from) => {
+      proxy.#client = from.port;
+      proxy.toServer.push(datagram);
+      if (proxy.pass(datagram)) proxy.sendToServer(datagram);
+    });
+    return proxy;
+  }
+
+  get port(): number {
+    return this.#inside.address().port;
+  }
+
+  /** The address the server sees. */
+  get outside(): number {
+    return this.#outside.address().port;
+  }
+
+  /** Goes on from another port, as a NAT does. */
+  async move(): Promise<void> {
+    const before = this.#outside;
+    this.#outside = createSocket("udp4");
+    await bound(this.#outside);
+    this.#outside.on("message", (datagram) => {
+      this.toClient.push(datagram);
+      if (this.passBack(datagram)) this.#inside.send(datagram, this.#client, "127.0.0.1");
+    });
+    before.close();
+  }
+
+  sendToServer(datagram: Buffer): void {
+    this.#outside.send(datagram, this.server, "127.0.0.1");
+  }
+
+  close(): void {
+    this.#inside.close();
+    this.#outside.close();
+  }
+}
+
+function bound(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve));
 }
