@@ -2,7 +2,7 @@ import type { BusEvent } from "@/server/bus/messages";
 import { type BusHandlers, busPath, serveBus } from "@/server/bus";
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
-import { type Config, serverUris } from "@/server/config";
+import { type Config, uriHost } from "@/server/config";
 import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
 import { DeviceCertificateIssuer } from "@/server/pki";
@@ -86,6 +86,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       },
     };
 
+    const listeners: { service: Service; listener: Listener }[] = [];
     const directory = await Directory.load(db, startedAt + START_GRACE_MS);
     const timeline = new Timeline(commit, tell, clock);
     const deviceCa = await loadAuthority(context, "device-ca");
@@ -100,7 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const onchange = (device: { id: string; accountId: string }, change: "created" | "updated") =>
       tell({ kind: "device", accountId: device.accountId, deviceId: device.id, change });
 
-    const operations = new DeviceOperations({
+    const operations: DeviceOperations = new DeviceOperations({
       clock,
       db,
       coap: () => lwm2m,
@@ -109,12 +110,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       timeline,
       publish: tell,
     });
-    const registrations = new RegistrationServer({
+    const registrations: RegistrationServer = new RegistrationServer({
       clock,
       directory,
       admissions,
       commit,
       timeline,
+      trusts: (caId) => trust.isActive(caId),
       onregistered: (registration) => {
         operations.registered(registration).catch((error) => log.error({ err: error }, "observing anew failed"));
       },
@@ -122,8 +124,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onchange,
       onsend: (registration, request) => operations.sent(registration, request),
     });
-    const uris = serverUris(config).lwm2m;
-    const bootstrap = new BootstrapServer({
+    const bootstrap: BootstrapServer = new BootstrapServer({
       clock,
       coap: () => bootstrapCoap,
       directory,
@@ -133,13 +134,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       issuer: new DeviceCertificateIssuer(deviceCa),
       serverCa: serverCa.certificate,
       lwm2mCertificate: credentials.lwm2m.certificate,
-      lwm2mUri: (transport) =>
-        ({
-          dtls: uris.udp,
-          tls: uris.tcp,
-          udp: `coap://${hostOf(uris.udp)}:${config.coapLwm2mPort}`,
-          tcp: `coap+tcp://${hostOf(uris.udp)}:${config.coapLwm2mPort}`,
-        })[transport],
+      lwm2mUri: (transport) => {
+        const found = listeners.find(({ service, listener }) => service === "lwm2m" && listener.transport === transport);
+        if (!found) throw new Error(`There is no LwM2M listener for ${transport}.`);
+        return uriOf(config.publicHost, found.listener);
+      },
       certificateLifetimeMs: options.certificateLifetimeMs ?? 365 * DAY_MS,
       registrationLifetime: 3600,
       onchange,
@@ -164,18 +163,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           return { code: "5.00" };
         }
       };
-    const bootstrapCoap = new CoapEndpoint({
+    const bootstrapCoap: CoapEndpoint = new CoapEndpoint({
       clock,
       onerror,
       handler: answering((request) => bootstrap.handle(request)),
     });
-    const lwm2m = new CoapEndpoint({
+    const lwm2m: CoapEndpoint = new CoapEndpoint({
       clock,
       onerror,
       handler: answering((request) => registrations.handle(request)),
     });
 
-    const listeners: { service: Service; listener: Listener }[] = [];
     const open = async (service: Service, listening: Promise<Listener>): Promise<Listener> => {
       const listener = await listening;
       listeners.push({ service, listener });
@@ -226,7 +224,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     for (const peer of dtls.peers()) {
       const identity = identityOf(peer);
       const registration = identity?.kind === "lwm2m" ? directory.registrationOf(identity.deviceId) : undefined;
-      if (registration) registration.peer = peer;
+      if (!registration) continue;
+      registration.peer = peer;
+      lwm2m.attach(peer);
     }
 
     const endSessions = (gone: (peer: Peer) => boolean) => {
@@ -242,8 +242,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       }),
       "trust.reload": async () => {
         const gone = new Set(await trust.load());
-        for (const caId of gone) directory.forgetCa(caId);
-        endSessions((peer) => gone.has(identityOf(peer)?.caId ?? ""));
+        endSessions((peer) => {
+          const identity = identityOf(peer);
+          const caId = identity?.kind === "lwm2m" ? directory.byId(identity.deviceId)?.caId : identity?.caId;
+          return gone.has(caId ?? "");
+        });
+        for (const caId of gone) if (!trust.has(caId)) directory.forgetCa(caId);
         return { trusted: trust.size };
       },
       "device.read": (input) => operations.read(input),
@@ -298,10 +302,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 const SCHEMES = { dtls: "coaps", tls: "coaps+tcp", udp: "coap", tcp: "coap+tcp" } as const;
 
 function uriOf(host: string, listener: Listener): string {
-  return `${SCHEMES[listener.transport]}://${host.includes(":") ? `[${host}]` : host}:${listener.local.port}`;
+  return `${SCHEMES[listener.transport]}://${uriHost(host)}:${listener.local.port}`;
 }
-
-const hostOf = (uri: string) => uri.replace(/^[a-z+]+:\/\//, "").replace(/:\d+$/, "");
 
 /** A handshake that failed, as a person can use it: whose certificate it was, and what would help. */
 function knock(timeline: Timeline, trust: TrustBook, service: Service, failure: HandshakeFailure): void {

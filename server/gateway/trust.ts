@@ -21,6 +21,7 @@ export class TrustBook {
   #all: readonly TrustAnchor[] = [];
   #bootstrap: readonly TrustAnchor[] = [];
   #lwm2m: readonly TrustAnchor[] = [];
+  #active: ReadonlySet<string> = new Set();
 
   /** @param deviceCa DER of the CA that issues LwM2M certificates here. */
   constructor(
@@ -35,14 +36,22 @@ export class TrustBook {
     return this.#all.length;
   }
 
+  has(caId: string): boolean {
+    return this.#all.some(({ id }) => id === caId);
+  }
+
+  isActive(caId: string): boolean {
+    return this.#active.has(caId);
+  }
+
   /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
   async load(): Promise<string[]> {
-    const before = this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id);
+    const before = this.#active;
     this.#all = await loadTrust(this.context);
     this.#bootstrap = this.#all.filter(({ service }) => service === "bootstrap");
     this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
-    const active = new Set(this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id));
-    return before.filter((id) => !active.has(id));
+    this.#active = new Set(this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id));
+    return [...before].filter((id) => !this.#active.has(id));
   }
 
   /** Decides on client certificates during handshakes with one of the two services. */

@@ -40,8 +40,10 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-/** Starts build/gateway.js on an empty data folder with one account. */
-export async function startGatewayProcess(): Promise<GatewayProcess> {
+/** Starts build/gateway.js on an empty data folder with one account and whatever `prepare` puts there. */
+export async function startGatewayProcess(
+  prepare: (context: Context, accountId: string) => Promise<void> = async () => {},
+): Promise<GatewayProcess> {
   const folder = mkdtempSync(join(tmpdir(), "gangway-process-"));
   const [bootstrap, lwm2m, coapBootstrap, coapLwm2m] = await Promise.all([0, 0, 0, 0].map(freePort));
   const env = {
@@ -65,6 +67,7 @@ export async function startGatewayProcess(): Promise<GatewayProcess> {
     email: "somebody@example.com",
     password: "a long enough password",
   });
+  await prepare(context, accountId);
   let child: ChildProcess;
   const start = async () => {
     child = spawn(process.execPath, ["--expose-gc", resolve("build/gateway.js")], {
@@ -72,6 +75,7 @@ export async function startGatewayProcess(): Promise<GatewayProcess> {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
     await ready(child);
+    while (!bus.connected) await new Promise((done) => setTimeout(done, 5));
   };
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -145,7 +145,9 @@ export class BootstrapServer {
       const place = pelion ? PELION_PLACE : placeAccount(await discover(steps), SHORT_SERVER_ID);
 
       const credentials = this.#credentials(peer, device, endpointName);
-      const uri = this.options.lwm2mUri(peer.transport) + (pelion ? `?aid=${accountId}` : "");
+      const uri = pelion
+        ? `${pelionScheme(this.options.lwm2mUri(peer.transport))}?aid=${accountId}`
+        : this.options.lwm2mUri(peer.transport);
       if (credentials)
         timeline.note("bootstrap.credentials-issued", {
           accountId,
@@ -269,6 +271,9 @@ export class BootstrapServer {
     });
   }
 }
+
+/** Pelion's client knows coap and coaps only; UDP or TCP was chosen when it was built. */
+const pelionScheme = (uri: string) => uri.replace("+tcp://", "://");
 
 /** A step of the session that did not work, with the device's own word where it said one. */
 class StepFailure extends Error {

@@ -32,6 +32,8 @@ export interface RegistrationOptions {
   admissions: Admissions;
   commit: GroupCommit;
   timeline: Timeline;
+  /** Whether this trusted certificate still counts. */
+  trusts(caId: string): boolean;
   /** A device is registered (its structure is known and its queue can move); runs after the answer was sent. */
   onregistered(registration: LiveRegistration): void;
   /** A registration is gone; pending operations and observations are void. */
@@ -340,6 +342,8 @@ export class RegistrationServer {
     if (expired) return refuse(expired);
     if (endpointName !== null && endpointName !== commonName)
       return refuse(`It calls itself ${endpointName.slice(0, 80)}, but its certificate is for ${commonName}.`);
+    if (device.secured && !(device.caId && this.options.trusts(device.caId)))
+      return refuse("The certificate it came in by is no longer trusted.");
     if (device.rebootstrapPending) return refuse("The device was asked to bootstrap again.");
     return { ok: true, device, endpointName: commonName, created: false, rows: [] };
   }
