@@ -214,7 +214,8 @@ export class ReferenceDevice {
   /** Says what went wrong, and how long to wait before going on. */
   #afterFailure(error: unknown): number {
     this.#closeLink();
-    const reason = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? error.message : String(error);
+    const reason = /[.!?]$/.test(text) ? text : `${text}.`;
     if (error instanceof Refused) {
       this.#mustBootstrap = true;
       this.#location = null;
@@ -335,7 +336,7 @@ export class ReferenceDevice {
 
   async #connect(account: Account): Promise<void> {
     this.#setPhase("registering");
-    const uri = requireUri(account.uri);
+    const uri = this.#serverUri(account);
     this.#closedBecause = null;
     this.#link = await this.#open(this.#options.connect, uri, account.credentials, {
       onrequest: (request) => this.#management!.handle(request),
@@ -363,7 +364,7 @@ export class ReferenceDevice {
     };
     this.#wants.delete("update");
     this.#management!.observations.clear();
-    const uri = requireUri(account.uri);
+    const uri = this.#serverUri(account);
     const endpointName = this.#certificate?.endpointName ?? bundle.endpointName;
     const response = await this.#askServer({
       method: "POST",
@@ -536,6 +537,12 @@ export class ReferenceDevice {
 
   #identity(uri: ServerUri, endpointName: string): Identity {
     return { endpointName, deviceId: this.#state.deviceId, uriQuery: uri.query };
+  }
+
+  /** As with Pelion's client `coaps:` says nothing of the transport: it is the one the device runs on. */
+  #serverUri(account: Account): ServerUri {
+    const uri = requireUri(account.uri);
+    return uri.transport === "tcp" ? uri : { ...uri, transport: this.#options.transport };
   }
 
   #want(want: Want): void {

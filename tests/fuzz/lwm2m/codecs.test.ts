@@ -49,7 +49,9 @@ const big = (type: "integer" | "time" | "unsigned"): fc.Arbitrary<ResourceValue>
     }),
   );
 const bytes = fc.uint8Array({ maxLength: 400 });
-const words = fc.string({ maxLength: 300, unit: "grapheme" }).filter((text) => Buffer.from(text).toString() === text);
+const words = fc
+  .string({ maxLength: 300, unit: "grapheme" })
+  .filter((text) => Buffer.from(text).toString() === text);
 
 /** One resource of each type LwM2M has, by the definitions. */
 const typed: fc.Arbitrary<ContentValue> = fc.oneof(
@@ -103,14 +105,12 @@ describe("content", () => {
           path: fc
             .tuple(fc.integer({ min: 0, max: 65535 }), fc.integer({ min: 0, max: 65535 }))
             .map(([id, instance]) => `/31998/7/${id}/${instance}`),
-          value: fc
-            .bigInt(0n, 1000n)
-            .map(
-              (value): ResourceValue => ({
-                type: "opaque",
-                value: Buffer.from([0, Number(value & 255n)]).toString("base64"),
-              }),
-            ),
+          value: fc.bigInt(0n, 1000n).map(
+            (value): ResourceValue => ({
+              type: "opaque",
+              value: Buffer.from([0, Number(value & 255n)]).toString("base64"),
+            }),
+          ),
         }),
       ),
       { selector: (one) => one.path.split("/").slice(0, 4).join("/"), maxLength: 20 },

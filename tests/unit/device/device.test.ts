@@ -90,6 +90,16 @@ describe("the way to a registration", () => {
     expect(servers.links).toBe(1);
   });
 
+  test("stays on its transport where the account says only coaps", async () => {
+    const clock = new FakeClock();
+    const servers = new FakeServers(clock);
+    const dialled: string[] = [];
+    servers.onconnect = (uri, transport) => dialled.push(`${transport} ${uri}`);
+    await start({ transport: "tcp" }, clock, servers).done;
+    expect(dialled).toEqual([`tcp ${BOOTSTRAP_URI.replace("coaps", "coaps+tcp")}`, `tcp ${LWM2M_URI}`]);
+    expect(servers.seen[1]?.query).toContain("b=T");
+  });
+
   test("stored credentials save the bootstrap", async () => {
     const first = await registered();
     await first.device.stop();

@@ -43,7 +43,7 @@ export class FakeServers {
   validMs = 365 * 86_400_000;
   /** Answers of the bootstrap session's commands, in order. */
   commands: string[] = [];
-  onconnect: ((uri: string) => void) | null = null;
+  onconnect: ((uri: string, transport: "udp" | "tcp") => void) | null = null;
   answer: ((seen: Seen) => Partial<CoapResponse> & { code: CoapResponse["code"] }) | null = null;
   /** Sends something else than the usual writes. */
   session:
@@ -69,7 +69,7 @@ export class FakeServers {
   }
 
   readonly connect: Connect = async (uri, _credentials, events) => {
-    this.onconnect?.(uri.text);
+    this.onconnect?.(uri.text, uri.transport);
     this.links++;
     this.events = events;
     let open = true;
