@@ -1,5 +1,7 @@
 import { DeviceCertificateIssuer } from "@/server/pki";
+import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
 import type { Context } from "@/server/services/context";
+import { actAs } from "@/server/services/create-context";
 import { newId } from "@/server/services/ids";
 import { loadAuthority } from "@/server/services/instance/authorities";
 import { ensureInstance } from "@/server/services/instance/ensure";
@@ -35,6 +37,9 @@ export async function createBootstrappedDevices(
     if (!privateKey) throw new Error("no key");
     return { id, endpointName, credentials: { chain: [certificate], privateKey }, serverCa };
   });
+  const { id: caId } = await createDeveloperCertificate(actAs(context, { kind: "operator", accountId }), {
+    name: "the devices",
+  });
   await context.db.device.createMany({
     data: devices.map(({ id, endpointName }) => ({
       id,
@@ -42,6 +47,7 @@ export async function createBootstrappedDevices(
       endpointName,
       identity: `ep:${endpointName}`,
       state: "bootstrapped",
+      caId,
     })),
   });
   return devices;
