@@ -3,6 +3,7 @@ import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/r
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
 import type { BusEvent } from "@/server/bus/messages";
 import type { QueryInput, QueryOutput } from "@/server/portal/queries";
+import { hear, hearValues, withHeard } from "./heard";
 
 type Status = "connecting" | "live" | "lost";
 const LiveContext = createContext<Status>("connecting");
@@ -108,34 +109,22 @@ function apply(client: QueryClient, refresh: Refresh, event: BusEvent): void {
 const isUnnamed = (client: QueryClient, deviceId: string): boolean =>
   client.getQueryData<QueryOutput<"overview">>(["overview", {}])?.deviceNames[deviceId] === undefined;
 
-type Row = QueryOutput<"events">["rows"][number];
-
 /** Puts an event at the top, or in the place of the same one of before: repeated ones are one row with a count. */
 function addEvent(client: QueryClient, { deviceId, event }: Extract<BusEvent, { kind: "event" }>): void {
-  const row: Row = { ...event, deviceId };
-  const merge = (rows: Row[], max: number) =>
-    [row, ...rows.filter((other) => other.id !== row.id)]
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, max);
+  const row = { ...event, deviceId };
+  hear(row);
   client.setQueryData<QueryOutput<"overview">>(
     ["overview", {}],
-    (old) => old && { ...old, recentEvents: merge(old.recentEvents, 20) },
+    (old) => old && withHeard("overview", {}, old),
   );
-  const lists = client.getQueryCache().findAll({ queryKey: ["events"] });
-  for (const { queryKey } of lists) {
+  for (const { queryKey } of client.getQueryCache().findAll({ queryKey: ["events"] })) {
     const input = queryKey[1] as QueryInput<"events">;
-    if (input.deviceId && input.deviceId !== deviceId) continue;
-    if (input.knocks && deviceId !== null) continue;
-    if (input.knocks && !["connection", "bootstrap", "registration"].includes(row.category)) continue;
-    if (input.category && input.category !== row.category) continue;
-    if (input.outcome && input.outcome !== row.outcome) continue;
     client.setQueryData<InfiniteData<QueryOutput<"events">, string | null>>(queryKey, (old) => {
       const [first, ...rest] = old?.pages ?? [];
       if (!old || !first) return old;
       // An older row that changed stays on the page where it is.
-      const elsewhere = rest.some((page) => page.rows.some((other) => other.id === row.id));
-      if (elsewhere) return old;
-      return { ...old, pages: [{ ...first, rows: merge(first.rows, Number.POSITIVE_INFINITY) }, ...rest] };
+      if (rest.some((page) => page.rows.some((other) => other.id === row.id))) return old;
+      return { ...old, pages: [withHeard("events", input, first), ...rest] };
     });
   }
 }
@@ -145,34 +134,23 @@ function addValues(
   refresh: Refresh,
   event: Extract<BusEvent, { kind: "values" }>,
 ): void {
-  const key = ["resources", { id: event.deviceId }];
-  const fresh = new Map(event.values.map((value) => [value.path, value]));
-  client.setQueryData<QueryOutput<"resources">>(key, (old) => {
+  hearValues(event.deviceId, event.source, event.values);
+  const input = { id: event.deviceId };
+  client.setQueryData<QueryOutput<"resources">>(["resources", input], (old) => {
     if (!old) return old;
-    const known = new Set<string>();
-    const objects = old.objects.map((object) => ({
-      ...object,
-      instances: object.instances.map((instance) => ({
-        ...instance,
-        resources: instance.resources.map((resource) => {
-          const now = fresh.get(resource.path);
-          if (now) known.add(resource.path);
-          const items = resource.items.map((item) => {
-            const value = fresh.get(item.path);
-            if (value) known.add(item.path);
-            return value ? { ...item, value: value.value, at: value.at, source: event.source } : item;
-          });
-          if (!now && items.every((item, index) => item === resource.items[index])) return resource;
-          return {
-            ...resource,
-            items,
-            value: now ? { value: now.value, at: now.at, source: event.source } : resource.value,
-          };
-        }),
-      })),
-    }));
     // A value at a place that the tree does not have yet: the tree is read again.
-    if (known.size < fresh.size) refresh(key);
-    return { ...old, objects };
+    if (event.values.some(({ path }) => !hasPlace(old, path))) refresh(["resources", input]);
+    return withHeard("resources", input, old);
   });
+}
+
+function hasPlace(tree: QueryOutput<"resources">, path: string): boolean {
+  const [, objectId, instanceId, resourceId, itemId] = path.split("/").map(Number);
+  const resource = tree.objects
+    .find(({ id }) => id === objectId)
+    ?.instances.find(({ id }) => id === instanceId)
+    ?.resources.find(({ id }) => id === resourceId);
+  return itemId === undefined
+    ? resource !== undefined
+    : Boolean(resource?.items.some(({ id }) => id === itemId));
 }

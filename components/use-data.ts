@@ -2,6 +2,7 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { Failure } from "@/server/portal/errors";
 import type { QueryInput, QueryName, QueryOutput } from "@/server/portal/queries";
+import { withHeard } from "./heard";
 
 /** A failure in words for the person at the page. */
 export class DataError extends Error {
@@ -26,7 +27,7 @@ export async function fetchData<K extends QueryName>(
   if (response.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
   const body = await response.json();
   if (!response.ok) throw new DataError(body.error);
-  return body;
+  return withHeard(name, input, body);
 }
 
 /** Data of a page: there from the server at first, asked again when something changed. */

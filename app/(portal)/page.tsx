@@ -1,5 +1,6 @@
 import { HydrationBoundary } from "@tanstack/react-query";
 import type { Metadata } from "next";
+import { CertificateDialogs } from "@/components/certificates/certificate-dialogs";
 import { OverviewPage } from "@/components/overview/overview";
 import { prefetch } from "@/server/portal/prefetch";
 
@@ -9,7 +10,9 @@ export default async function Page() {
   const state = await prefetch(["overview", {}], ["certificates", {}], ["server", {}]);
   return (
     <HydrationBoundary state={state}>
-      <OverviewPage />
+      <CertificateDialogs>
+        <OverviewPage />
+      </CertificateDialogs>
     </HydrationBoundary>
   );
 }

@@ -4,6 +4,7 @@ import Link from "next/link";
 import { useState } from "react";
 import { deleteCertificate } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
+import { bundleName } from "@/server/services/certificates/bundle-name";
 import { day, plural, shortFingerprint } from "../format";
 import { LoadError } from "../load-error";
 import { Badge, Expiry } from "../status";
@@ -16,7 +17,7 @@ import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useAct } from "../use-act";
 import { useData } from "../use-data";
-import { CreateCertificate } from "./create-certificate";
+import { CreateCertificateButton } from "./certificate-dialogs";
 import { DownloadBundle } from "./download-bundle";
 import { RunDevice } from "./run-device";
 
@@ -32,7 +33,7 @@ export function CertificateList() {
         <EmptyState
           icon={<Award />}
           title="No developer certificate yet"
-          action={<CreateCertificate label="Make the first certificate" />}
+          action={<CreateCertificateButton label="Make the first certificate" />}
         >
           It is the first thing a device needs. You get it as one file, with the commands to run already
           filled in.
@@ -136,7 +137,7 @@ function Item({ certificate }: { certificate: Certificate }) {
             : "These need the bundle, which was downloaded already and exists only where it was saved."
         }
       >
-        <RunDevice bundle={`${name.replace(/[^\w.-]+/g, "-")}.zip`} endpointName={certificate.endpointName} />
+        <RunDevice bundle={bundleName(name)} endpointName={certificate.endpointName} />
       </Dialog>
       <Confirm
         open={dialog === "delete"}

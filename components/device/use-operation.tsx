@@ -5,6 +5,7 @@ import { useState } from "react";
 import { executePath, observePath, readPath, unobservePath, writePath } from "@/app/actions";
 import type { OperationResult } from "@/server/bus/messages";
 import type { ActionResult } from "@/server/portal/action";
+import { hearValues } from "../heard";
 
 export type Operation = "read" | "write" | "execute" | "observe" | "unobserve";
 
@@ -48,6 +49,7 @@ export function useOperation(deviceId: string) {
       }
       setResult({ ok: data.ok, text: data.ok ? DONE[operation] : data.message, code: data.code });
       // The stream tells the same; this is for when it is interrupted.
+      if (operation === "read") hearValues(deviceId, "read", data.values);
       if (data.ok) void client.invalidateQueries({ queryKey: ["resources", { id: deviceId }] });
       return data.ok;
     } catch {

@@ -10,7 +10,7 @@ import { Confirm } from "../ui/dialog";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useAct } from "../use-act";
 import { useData } from "../use-data";
-import { CreateKey } from "./create-key";
+import { CreateKeyButton } from "./create-key";
 
 export function KeyList() {
   const { data, error, refetch } = useData("keys", {});
@@ -22,7 +22,7 @@ export function KeyList() {
         <EmptyState
           icon={<KeyRound />}
           title="No API key yet"
-          action={<CreateKey label="Make the first key" />}
+          action={<CreateKeyButton label="Make the first key" />}
         >
           People sign in with their password; programs use keys.
         </EmptyState>

@@ -1,10 +1,10 @@
 "use client";
 import { Check } from "lucide-react";
 import Link from "next/link";
-import { type ReactNode, useState } from "react";
+import type { ReactNode } from "react";
 import type { QueryOutput } from "@/server/portal/queries";
-import { CreateCertificate } from "../certificates/create-certificate";
-import { DownloadBundle } from "../certificates/download-bundle";
+import { bundleName } from "@/server/services/certificates/bundle-name";
+import { CreateCertificateButton, useCertificateDialogs } from "../certificates/certificate-dialogs";
 import { RunDevice } from "../certificates/run-device";
 import { Button } from "../ui/button";
 import { cn } from "../ui/cn";
@@ -15,7 +15,7 @@ import { useData } from "../use-data";
 export function FirstDevice({ overview }: { overview: QueryOutput<"overview"> }) {
   const certificates = useData("certificates", {});
   const devices = useData("devices", { sort: "created", order: "desc", pageSize: 1 });
-  const [downloading, setDownloading] = useState(false);
+  const dialogs = useCertificateDialogs();
   const own = certificates.data?.filter((certificate) => certificate.developer) ?? [];
   const waiting = own.find((certificate) => certificate.downloadable);
   const taken = own.find((certificate) => !certificate.downloadable);
@@ -39,7 +39,7 @@ export function FirstDevice({ overview }: { overview: QueryOutput<"overview"> })
       <ol>
         <Step title="Make a developer certificate" done={done[0]} current={current === 0} number={1}>
           <p>It is how a device proves that it is yours. One serves up to 100 devices.</p>
-          <CreateCertificate label="Make the first certificate" />
+          <CreateCertificateButton label="Make the first certificate" />
         </Step>
         <Step title="Download its bundle" done={done[1]} current={current === 1} number={2}>
           <p>
@@ -47,7 +47,7 @@ export function FirstDevice({ overview }: { overview: QueryOutput<"overview"> })
             once.
           </p>
           {waiting ? (
-            <Button variant="primary" size="md" onClick={() => setDownloading(true)}>
+            <Button variant="primary" size="md" onClick={() => dialogs.download(waiting)}>
               Download “{waiting.name}”
             </Button>
           ) : null}
@@ -58,7 +58,7 @@ export function FirstDevice({ overview }: { overview: QueryOutput<"overview"> })
             does.
           </p>
           <RunDevice
-            bundle={`${(certificate?.name ?? "bundle").replace(/[^\w.-]+/g, "-")}.zip`}
+            bundle={bundleName(certificate?.name ?? "")}
             endpointName={certificate?.endpointName ?? null}
           />
           <p className="text-xs">
@@ -83,9 +83,6 @@ export function FirstDevice({ overview }: { overview: QueryOutput<"overview"> })
           ) : null}
         </Step>
       </ol>
-      {downloading && waiting ? (
-        <DownloadBundle certificate={waiting} open onOpenChange={setDownloading} />
-      ) : null}
     </Panel>
   );
 }

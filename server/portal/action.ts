@@ -36,6 +36,12 @@ export async function run<T>(verb: () => Promise<T>): Promise<ActionResult<T>> {
 }
 
 export function invalid(error: z.ZodError): Failure {
-  const fields = error.issues.map((issue) => ({ name: issue.path.join("."), message: issue.message }));
-  return { code: "validation_error", message: fields[0]?.message ?? "The input is not valid.", fields };
+  const fields = error.issues.map((issue) => {
+    // A bad key of a record hides its own reasons one level down.
+    const reason = issue.code === "invalid_key" ? issue.issues[0] : issue;
+    return { name: issue.path.join("."), message: reason?.message ?? issue.message };
+  });
+  const [first] = fields;
+  const message = first ? `${first.name.split(".").at(-1)} ${first.message}.` : "The input is not valid.";
+  return { code: "validation_error", message: message.trim(), fields };
 }

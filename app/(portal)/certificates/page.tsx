@@ -1,7 +1,7 @@
 import { HydrationBoundary } from "@tanstack/react-query";
 import type { Metadata } from "next";
+import { CertificateDialogs, CreateCertificateButton } from "@/components/certificates/certificate-dialogs";
 import { CertificateList } from "@/components/certificates/certificate-list";
-import { CreateCertificate } from "@/components/certificates/create-certificate";
 import { CliHint, PageHeader } from "@/components/page-header";
 import { prefetch } from "@/server/portal/prefetch";
 
@@ -11,11 +11,13 @@ export default async function CertificatesPage() {
   const state = await prefetch(["certificates", {}], ["server", {}]);
   return (
     <HydrationBoundary state={state}>
-      <PageHeader title="Developer certificates" actions={<CreateCertificate />}>
-        A device proves with one of these that it is yours. One is enough for up to 100 devices while you
-        develop.
-      </PageHeader>
-      <CertificateList />
+      <CertificateDialogs>
+        <PageHeader title="Developer certificates" actions={<CreateCertificateButton />}>
+          A device proves with one of these that it is yours. One is enough for up to 100 devices while you
+          develop.
+        </PageHeader>
+        <CertificateList />
+      </CertificateDialogs>
       <CliHint
         commands={[
           {

@@ -1,6 +1,6 @@
 import { HydrationBoundary } from "@tanstack/react-query";
 import type { Metadata } from "next";
-import { CreateKey } from "@/components/keys/create-key";
+import { CreateKey, CreateKeyButton } from "@/components/keys/create-key";
 import { KeyList } from "@/components/keys/key-list";
 import { CliHint, PageHeader } from "@/components/page-header";
 import { prefetch } from "@/server/portal/prefetch";
@@ -10,10 +10,12 @@ export const metadata: Metadata = { title: "API keys" };
 export default async function KeysPage() {
   return (
     <HydrationBoundary state={await prefetch(["keys", {}])}>
-      <PageHeader title="API keys" actions={<CreateKey />}>
-        A program signs in with one of these. It can do what a member of the account can do.
-      </PageHeader>
-      <KeyList />
+      <CreateKey>
+        <PageHeader title="API keys" actions={<CreateKeyButton />}>
+          A program signs in with one of these. It can do what a member of the account can do.
+        </PageHeader>
+        <KeyList />
+      </CreateKey>
       <CliHint
         commands={[
           {

@@ -6,6 +6,7 @@ import { recordEvent } from "../events/record";
 import { getServerCa } from "../instance/authorities";
 import { transaction } from "../transaction";
 import { idField, validate } from "../validate";
+import { bundleName } from "./bundle-name";
 import { DEVELOPER_KEY_PURPOSE } from "./create-developer";
 
 // The account is added where Pelion's client wants it, so it must not be there yet.
@@ -30,7 +31,7 @@ export async function takeBundle(
   });
   if (!row?.developer || !row.endpointName) throw notFound("Developer certificate");
   if (!row.privateKey) throw taken();
-  const fileName = `${slug(row.name)}.zip`;
+  const fileName = bundleName(row.name);
   const at = ctx.clock.now();
   // Made before the key is erased: nothing that can fail comes after that.
   const zip = developerBundle({
@@ -66,14 +67,3 @@ const taken = () =>
     "conflict",
     "This bundle was already downloaded, and its private key is no longer here. Make another certificate.",
   );
-
-/** A name as part of a file name. */
-function slug(name: string): string {
-  const plain = name
-    .normalize("NFKD")
-    .replace(/[^A-Za-z0-9]+/g, "-")
-    .replace(/^-+|-+$/g, "")
-    .slice(0, 60)
-    .toLowerCase();
-  return plain || "developer-certificate";
-}

@@ -1,6 +1,6 @@
 "use client";
 import { Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { createContext, type FormEvent, type ReactNode, useContext, useMemo, useState } from "react";
 import { makeCertificate } from "@/app/actions";
 import { Button } from "../ui/button";
 import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
@@ -8,11 +8,35 @@ import { Field, Input, Textarea } from "../ui/field";
 import { useAct } from "../use-act";
 import { type Downloadable, DownloadBundle } from "./download-bundle";
 
-/** Makes a certificate and goes straight on to its download. */
-export function CreateCertificate({ label = "New certificate" }: { label?: string }) {
+interface Dialogs {
+  create(): void;
+  download(certificate: Downloadable): void;
+}
+
+const DialogsContext = createContext<Dialogs>({ create: () => undefined, download: () => undefined });
+
+/** The dialogs of the CertificateDialogs around it. */
+export const useCertificateDialogs = () => useContext(DialogsContext);
+
+export function CreateCertificateButton({ label = "New certificate" }: { label?: string }) {
+  return (
+    <Button variant="primary" size="md" onClick={useCertificateDialogs().create}>
+      <Plus aria-hidden />
+      {label}
+    </Button>
+  );
+}
+
+/**
+ * Makes a certificate and goes straight on to its download. Stands around the page: the button that was pressed may
+ * be gone as soon as there is a certificate, or as soon as its bundle was taken.
+ */
+export function CertificateDialogs({ children }: { children: ReactNode }) {
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState<Downloadable | null>(null);
   const { act, busy, failure, fieldError, clear } = useAct();
+
+  const dialogs = useMemo<Dialogs>(() => ({ create: () => setOpen(true), download: setMade }), []);
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -31,19 +55,14 @@ export function CreateCertificate({ label = "New certificate" }: { label?: strin
   }
 
   return (
-    <>
+    <DialogsContext value={dialogs}>
+      {children}
       <Dialog
         open={open}
         onOpenChange={(next) => {
           setOpen(next);
           clear();
         }}
-        trigger={
-          <Button variant="primary" size="md">
-            <Plus aria-hidden />
-            {label}
-          </Button>
-        }
         title="New developer certificate"
         description="Its private key is made here, can be downloaded once, and is then erased from this server."
       >
@@ -74,6 +93,6 @@ export function CreateCertificate({ label = "New certificate" }: { label?: strin
         </form>
       </Dialog>
       {made ? <DownloadBundle certificate={made} open onOpenChange={() => setMade(null)} /> : null}
-    </>
+    </DialogsContext>
   );
 }

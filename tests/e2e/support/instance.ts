@@ -1,0 +1,176 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { type Page, test } from "@playwright/test";
+
+export const ADMIN = { email: "ada@example.com", password: "correct horse battery staple" };
+
+/** A whole Gangway: both processes on free ports with a data folder of its own. */
+export interface Instance {
+  /** Origin of the portal over http and over https. */
+  url: string;
+  httpsUrl: string;
+  /** The one-time link, when there is no administrator yet. */
+  setupUrl: string | null;
+  bootstrapPort: number;
+  dataDir: string;
+  /** Runs one command of the CLI and returns what it printed. */
+  cli(...args: string[]): Promise<string>;
+  /** Starts the reference device until the instance stops, or `stop` is called. */
+  runDevice(bundle: string, ...args: string[]): RunningDevice;
+  /** A path in the data folder. */
+  file(name: string): string;
+  stop(): Promise<void>;
+}
+
+export interface RunningDevice {
+  output(): string;
+  stop(): Promise<void>;
+}
+
+/** A number that is free for TCP and UDP: both transports of a service share it. */
+async function freePort(): Promise<number> {
+  const tcp = createServer();
+  await new Promise<void>((done) => tcp.listen(0, "127.0.0.1", done));
+  const { port } = tcp.address() as { port: number };
+  const udp = createSocket("udp4");
+  const free = await new Promise<boolean>((done) => {
+    udp.once("error", () => done(false));
+    udp.bind(port, "127.0.0.1", () => udp.close(() => done(true)));
+  });
+  await new Promise((done) => tcp.close(done));
+  return free ? port : freePort();
+}
+
+/** Starts an instance; without `admin` it waits for its first administrator. */
+export async function startInstance({ admin = true } = {}): Promise<Instance> {
+  const dataDir = mkdtempSync(join(tmpdir(), "gangway-e2e-"));
+  const bootstrapPort = await freePort();
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    NODE_ENV: "production",
+    GANGWAY_DATA: dataDir,
+    GANGWAY_HOST: "127.0.0.1",
+    GANGWAY_PUBLIC_HOST: "127.0.0.1",
+    PORT: "0",
+    GANGWAY_HTTPS_PORT: "0",
+    GANGWAY_BOOTSTRAP_PORT: String(bootstrapPort),
+    GANGWAY_LWM2M_PORT: String(await freePort()),
+    GANGWAY_LOG_LEVEL: "warn",
+    ...(admin && { GANGWAY_ADMIN_EMAIL: ADMIN.email, GANGWAY_ADMIN_PASSWORD: ADMIN.password }),
+  };
+  const children = new Set<ChildProcess>();
+
+  const launch = (args: string[], ipc: boolean) => {
+    const child = spawn(process.execPath, args, {
+      env,
+      cwd: resolve("."),
+      stdio: ["ignore", "pipe", "pipe", ...(ipc ? (["ipc"] as const) : [])],
+    });
+    children.add(child);
+    let text = "";
+    const keep = (chunk: Buffer) => {
+      text += chunk.toString();
+    };
+    child.stdout?.on("data", keep);
+    child.stderr?.on("data", keep);
+    const ended = new Promise<number>((done) =>
+      child.once("exit", (code) => {
+        children.delete(child);
+        done(code ?? -1);
+      }),
+    );
+    return { child, ended, output: () => text };
+  };
+
+  const cli = async (...args: string[]) => {
+    const run = launch([resolve("build/cli.js"), ...args], false);
+    const code = await run.ended;
+    if (code !== 0) throw new Error(`gangway ${args.join(" ")} ended with ${code}: ${run.output()}`);
+    return run.output();
+  };
+
+  const serve = async (name: string) => {
+    const run = launch(["--enable-source-maps", resolve(`build/${name}.js`)], true);
+    return new Promise<string[]>((done, fail) => {
+      run.child.on("message", (message: { type?: string; lines?: string[]; message?: string }) => {
+        if (message.type === "ready") done(message.lines ?? []);
+        if (message.type === "failed") fail(new Error(`${name}: ${message.message}`));
+      });
+      void run.ended.then((code) => fail(new Error(`${name} ended with ${code}: ${run.output()}`)));
+    });
+  };
+
+  const stop = async () => {
+    const waiting = [...children].map(
+      (child) =>
+        new Promise<void>((done) => {
+          child.once("exit", () => done());
+          child.kill("SIGTERM");
+          setTimeout(() => child.kill("SIGKILL"), 8_000).unref();
+        }),
+    );
+    await Promise.all(waiting);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+
+  try {
+    await cli("migrate");
+    const [lines] = await Promise.all([serve("portal"), serve("gateway")]);
+    const find = (pattern: RegExp) => lines.map((line) => pattern.exec(line)?.[1]).find(Boolean);
+    const url = find(/(http:\/\/[\d.]+:\d+)\s*$/);
+    const httpsUrl = find(/(https:\/\/[\d.]+:\d+)/);
+    if (!url || !httpsUrl) throw new Error(`The portal did not say where it is: ${lines.join("\n")}`);
+    return {
+      url,
+      httpsUrl,
+      setupUrl: find(/(http:\S+\/setup\?token=\S+)/) ?? null,
+      bootstrapPort,
+      dataDir,
+      cli,
+      file: (name) => join(dataDir, name),
+      runDevice(bundle, ...args) {
+        const run = launch([resolve("build/cli.js"), "device", "run", bundle, ...args], false);
+        return {
+          output: run.output,
+          async stop() {
+            run.child.kill("SIGINT");
+            await run.ended;
+          },
+        };
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** An instance for all tests of a file. */
+export function instanceForFile(options?: { admin?: boolean }): () => Instance {
+  let instance: Instance | undefined;
+  test.beforeAll(async () => {
+    instance = await startInstance(options);
+  });
+  test.afterAll(async () => {
+    await instance?.stop();
+  });
+  return () => {
+    if (!instance) throw new Error("The instance is not up yet.");
+    return instance;
+  };
+}
+
+/** Signs in through the form. */
+export async function signIn(page: Page, url: string, who = ADMIN): Promise<void> {
+  await page.goto(`${url}/login`);
+  await page.getByLabel("E-mail address").fill(who.email);
+  await page.getByLabel("Password").fill(who.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((to) => !to.pathname.startsWith("/login"));
+}
