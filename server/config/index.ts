@@ -186,12 +186,3 @@ function parseDatabaseUrl(url: string | undefined, dataDir: string): string {
     throw new ConfigError("DATABASE_URL", "DATABASE_URL must be file:<path of the SQLite database>.");
   return `file:${resolve(path)}`;
 }
-
-/** The URIs that devices are given, one per transport; Pelion's client wants the port in them. */
-export function serverUris(config: Pick<Config, "publicHost" | "bootstrapPort" | "lwm2mPort">) {
-  const uris = (number: number) => ({
-    udp: `coaps://${uriHost(config.publicHost)}:${number}`,
-    tcp: `coaps+tcp://${uriHost(config.publicHost)}:${number}`,
-  });
-  return { bootstrap: uris(config.bootstrapPort), lwm2m: uris(config.lwm2mPort) };
-}

@@ -41,7 +41,11 @@ export class Admissions {
     let accountId: string;
     if (identity) {
       accountId = identity.accountId;
-      decision = decideEnrollment({ ...identity, developer: identity.kind === "developer" }, request, this.directory);
+      decision = decideEnrollment(
+        { ...identity, developer: identity.kind === "developer" },
+        request,
+        this.directory,
+      );
     } else {
       const account = await this.#account(request.accountId);
       if (!account)
@@ -94,7 +98,8 @@ export class Admissions {
   async #account(named: string | null): Promise<string | null> {
     if (named !== null) {
       if (!isId(named)) return null;
-      if (!this.#accounts.has(named) && (await this.db.account.count({ where: { id: named } }))) this.#accounts.add(named);
+      if (!this.#accounts.has(named) && (await this.db.account.count({ where: { id: named } })))
+        this.#accounts.add(named);
       return this.#accounts.has(named) ? named : null;
     }
     this.#defaultAccount ??=

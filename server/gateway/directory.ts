@@ -40,7 +40,16 @@ export class Directory implements EnrollmentDirectory {
         where: { id: { gt: after } },
         orderBy: { id: "asc" },
         take: page,
-        select: { id: true, accountId: true, identity: true, endpointName: true, caId: true, rebootstrapPending: true, deviceKey: true, bootstrapFingerprint: true },
+        select: {
+          id: true,
+          accountId: true,
+          identity: true,
+          endpointName: true,
+          caId: true,
+          rebootstrapPending: true,
+          deviceKey: true,
+          bootstrapFingerprint: true,
+        },
       });
       for (const { deviceKey, bootstrapFingerprint, ...row } of rows)
         directory.addDevice({ ...row, secured: Boolean(row.caId ?? deviceKey ?? bootstrapFingerprint) });
@@ -48,7 +57,11 @@ export class Directory implements EnrollmentDirectory {
       after = rows[rows.length - 1]?.id ?? "";
     }
     for (let after = ""; ; ) {
-      const rows = await db.registration.findMany({ where: { id: { gt: after } }, orderBy: { id: "asc" }, take: page });
+      const rows = await db.registration.findMany({
+        where: { id: { gt: after } },
+        orderBy: { id: "asc" },
+        take: page,
+      });
       for (const row of rows) {
         directory.putRegistration({
           ...row,

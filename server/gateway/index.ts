@@ -1,5 +1,5 @@
-import type { BusEvent } from "@/server/bus/messages";
 import { type BusHandlers, busPath, serveBus } from "@/server/bus";
+import type { BusEvent } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
 import { type Config, uriHost } from "@/server/config";
@@ -68,7 +68,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     throw error;
   }
 
-  async function start(_: GatewayOptions, closers: (() => unknown)[], close: () => Promise<void>): Promise<Gateway> {
+  async function start(
+    _: GatewayOptions,
+    closers: (() => unknown)[],
+    close: () => Promise<void>,
+  ): Promise<Gateway> {
     const startedAt = clock.now();
     const commit = new GroupCommit(db, clock, {
       onerror: (error, statement) => log.error({ err: error, statement }, "a row could not be written"),
@@ -118,7 +122,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       timeline,
       trusts: (caId) => trust.isActive(caId),
       onregistered: (registration) => {
-        operations.registered(registration).catch((error) => log.error({ err: error }, "observing anew failed"));
+        operations
+          .registered(registration)
+          .catch((error) => log.error({ err: error }, "observing anew failed"));
       },
       onended: (registration) => operations.ended(registration),
       onchange,
@@ -135,7 +141,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       serverCa: serverCa.certificate,
       lwm2mCertificate: credentials.lwm2m.certificate,
       lwm2mUri: (transport) => {
-        const found = listeners.find(({ service, listener }) => service === "lwm2m" && listener.transport === transport);
+        const found = listeners.find(
+          ({ service, listener }) => service === "lwm2m" && listener.transport === transport,
+        );
         if (!found) throw new Error(`There is no LwM2M listener for ${transport}.`);
         return uriOf(config.publicHost, found.listener);
       },
@@ -146,7 +154,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const onerror = (peer: Peer, message: string) => {
       const identity = identityOf(peer);
-      const deviceId = identity?.kind === "lwm2m" && directory.byId(identity.deviceId) ? identity.deviceId : null;
+      const deviceId =
+        identity?.kind === "lwm2m" && directory.byId(identity.deviceId) ? identity.deviceId : null;
       timeline.knock("request.malformed", `coap ${peer.remote.address} ${message}`, {
         accountId: identity?.accountId ?? null,
         deviceId,
@@ -223,7 +232,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // Devices whose DTLS sessions outlived the last process can be asked at once.
     for (const peer of dtls.peers()) {
       const identity = identityOf(peer);
-      const registration = identity?.kind === "lwm2m" ? directory.registrationOf(identity.deviceId) : undefined;
+      const registration =
+        identity?.kind === "lwm2m" ? directory.registrationOf(identity.deviceId) : undefined;
       if (!registration) continue;
       registration.peer = peer;
       lwm2m.attach(peer);
@@ -238,7 +248,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         startedAt,
         registrations: directory.registrationCount,
         peers: listeners.reduce((sum, { listener }) => sum + [...listener.peers()].length, 0),
-        listeners: listeners.map(({ service, listener }) => ({ service, uri: uriOf(config.publicHost, listener) })),
+        listeners: listeners.map(({ service, listener }) => ({
+          service,
+          uri: uriOf(config.publicHost, listener),
+        })),
       }),
       "trust.reload": async () => {
         const gone = new Set(await trust.load());
@@ -263,7 +276,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         if (registration) operations.ended(registration);
         endSessions((peer) => {
           const identity = identityOf(peer);
-          return peer === registration?.peer || (identity?.kind === "lwm2m" && identity.deviceId === deviceId);
+          return (
+            peer === registration?.peer || (identity?.kind === "lwm2m" && identity.deviceId === deviceId)
+          );
         });
         return {};
       },
@@ -336,9 +351,13 @@ function hint({ alert, alertBy }: HandshakeFailure, service: Service): { hint?: 
                 : "This port takes LwM2M certificates issued at bootstrap: let the device bootstrap first.",
           };
     case "certificate_expired":
-      return { hint: alertBy === "peer" ? "Check the clock of the device." : "Give the device a new certificate." };
+      return {
+        hint: alertBy === "peer" ? "Check the clock of the device." : "Give the device a new certificate.",
+      };
     case "handshake_failure":
-      return { hint: "Use TLS 1.2 with ECDHE-ECDSA and AES-128-GCM, AES-128-CCM or AES-128-CCM_8 on curve P-256." };
+      return {
+        hint: "Use TLS 1.2 with ECDHE-ECDSA and AES-128-GCM, AES-128-CCM or AES-128-CCM_8 on curve P-256.",
+      };
     default:
       return {};
   }

@@ -1,5 +1,4 @@
-import type { OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
-import type { BusEvent } from "@/server/bus/messages";
+import type { BusEvent, OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import {
   type CoapEndpoint,
@@ -20,8 +19,8 @@ import {
   parseLinks,
   resourceDefinition,
 } from "@/server/lwm2m";
-import type { EventData } from "@/server/services/events/types";
 import { ServiceError } from "@/server/services/errors";
+import type { EventData } from "@/server/services/events/types";
 import {
   markRebootstrap,
   putObservation,
@@ -119,7 +118,11 @@ export class DeviceOperations {
       const response = await this.#observe(registration, target.path);
       if (response.code !== "2.05") return { response, values: [], done: () => {} };
       const { deviceId } = registration;
-      await this.options.commit.add(putObservation, { deviceId, path: target.path, at: this.options.clock.now() });
+      await this.options.commit.add(putObservation, {
+        deviceId,
+        path: target.path,
+        at: this.options.clock.now(),
+      });
       this.#announce(registration);
       return {
         response,
@@ -134,7 +137,10 @@ export class DeviceOperations {
       const running = this.#observations.get(registration.deviceId);
       const observation = running?.get(target.path);
       running?.delete(target.path);
-      await this.options.commit.add(removeObservation, { deviceId: registration.deviceId, path: target.path });
+      await this.options.commit.add(removeObservation, {
+        deviceId: registration.deviceId,
+        path: target.path,
+      });
       await observation?.cancel();
       this.#announce(registration);
       return { response: null, values: [], done: () => this.#tell(target, "resource.unobserved", {}) };
@@ -165,7 +171,10 @@ export class DeviceOperations {
       const trigger = this.#trigger(registration, 9);
       if (trigger) {
         try {
-          const response = await this.#request(registration, trigger, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS });
+          const response = await this.#request(registration, trigger, {
+            method: "POST",
+            timeoutMs: TRIGGER_TIMEOUT_MS,
+          });
           if (response.code === "2.04") return tell("execute", `executed ${trigger}; the device took it`);
         } catch (error) {
           if (!(error instanceof CoapFailure)) throw error;
@@ -220,10 +229,12 @@ export class DeviceOperations {
     let values: PathValue[];
     try {
       const at = this.options.clock.now();
-      values = decodeContent(request.contentFormat, request.payload, "/", registration.rootPath).map((value) => ({
-        ...value,
-        at: value.at ?? at,
-      }));
+      values = decodeContent(request.contentFormat, request.payload, "/", registration.rootPath).map(
+        (value) => ({
+          ...value,
+          at: value.at ?? at,
+        }),
+      );
     } catch (error) {
       if (!(error instanceof ContentError)) throw error;
       return { code: "4.00", payload: error.message };
@@ -245,13 +256,20 @@ export class DeviceOperations {
   ): Promise<OperationResult> {
     const { directory } = this.options;
     const device = directory.byId(target.deviceId);
-    if (!device || device.accountId !== target.accountId) throw new ServiceError("not_found", "Device not found.");
+    if (!device || device.accountId !== target.accountId)
+      throw new ServiceError("not_found", "Device not found.");
     const failed = (message: string, code: string | null): OperationResult => {
       this.options.timeline.note("resource.failed", {
         accountId: target.accountId,
         deviceId: target.deviceId,
         actor: target.actor ?? "system",
-        data: { path: target.path, operation, reason: message, ...(code && { code }), ...nameOf(target.path) },
+        data: {
+          path: target.path,
+          operation,
+          reason: message,
+          ...(code && { code }),
+          ...nameOf(target.path),
+        },
       });
       return { ok: false, code, message, values: [] };
     };
@@ -271,11 +289,14 @@ export class DeviceOperations {
     }
   }
 
-  #tell<T extends "resource.read" | "resource.written" | "resource.executed" | "resource.observed" | "resource.unobserved">(
-    target: Target & { path: Path },
-    type: T,
-    data: Omit<EventData<T>, "path" | "name">,
-  ): void {
+  #tell<
+    T extends
+      | "resource.read"
+      | "resource.written"
+      | "resource.executed"
+      | "resource.observed"
+      | "resource.unobserved",
+  >(target: Target & { path: Path }, type: T, data: Omit<EventData<T>, "path" | "name">): void {
     this.options.timeline.note(type, {
       accountId: target.accountId,
       deviceId: target.deviceId,
@@ -300,7 +321,10 @@ export class DeviceOperations {
 
   /** TLV is the one format every version and client knows for any path; who refuses it may choose itself. */
   async #get(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
-    const response = await this.#request(registration, path, { method: "GET", accept: preferred(registration, path) });
+    const response = await this.#request(registration, path, {
+      method: "GET",
+      accept: preferred(registration, path),
+    });
     return response.code === "4.06" ? this.#request(registration, path, { method: "GET" }) : response;
   }
 
@@ -359,10 +383,12 @@ export class DeviceOperations {
 
   #decode(registration: LiveRegistration, path: Path, response: CoapResponse): PathValue[] {
     const at = this.options.clock.now();
-    return decodeContent(response.contentFormat, response.payload, path, registration.rootPath).map((value) => ({
-      ...value,
-      at: value.at ?? at,
-    }));
+    return decodeContent(response.contentFormat, response.payload, path, registration.rootPath).map(
+      (value) => ({
+        ...value,
+        at: value.at ?? at,
+      }),
+    );
   }
 
   #keep(registration: LiveRegistration, values: PathValue[], source: "read" | "notify" | "write"): void {
@@ -380,7 +406,9 @@ export class DeviceOperations {
 
   /** Path of an executable resource of the server object, if the device may have it. */
   #trigger(registration: LiveRegistration, resource: 8 | 9): Path | null {
-    const paths = parseLinks(registration.objectLinks).map((link) => withoutRoot(link.target, registration.rootPath));
+    const paths = parseLinks(registration.objectLinks).map((link) =>
+      withoutRoot(link.target, registration.rootPath),
+    );
     const instance = paths.find((path) => /^\/1\/\d+$/.test(path)) ?? "/1/0";
     // A client that lists resources lists all it has; one that lists instances only has to be asked.
     const listsResources = paths.some((path) => path.startsWith(`${instance}/`));
@@ -427,7 +455,11 @@ const CODES: Readonly<Record<string, string>> = {
 };
 
 function explain(response: CoapResponse): string {
-  const words = Buffer.from(response.payload).toString("utf8").replace(/\p{Cc}/gu, " ").slice(0, 200);
-  const meaning = CODES[response.code] ?? (response.code.startsWith("5.") ? "the device failed" : "the device refused");
+  const words = Buffer.from(response.payload)
+    .toString("utf8")
+    .replace(/\p{Cc}/gu, " ")
+    .slice(0, 200);
+  const meaning =
+    CODES[response.code] ?? (response.code.startsWith("5.") ? "the device failed" : "the device refused");
   return `${meaning} (${response.code}${words ? `: ${words}` : ""})`;
 }

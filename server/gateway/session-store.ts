@@ -95,7 +95,14 @@ export function createSessionStore(options: {
       return commit.add(reserveSession, { id, reserved: upTo.toString() });
     },
     touch(id, { readTop, address, port, expiresAt }) {
-      commit.note(touchSession, { id, readTop: readTop.toString(), address, port, expiresAt, at: clock.now() });
+      commit.note(touchSession, {
+        id,
+        readTop: readTop.toString(),
+        address,
+        port,
+        expiresAt,
+        at: clock.now(),
+      });
     },
     remove(id) {
       commit.note(removeSession, { id });

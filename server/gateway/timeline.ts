@@ -60,7 +60,8 @@ export class Timeline {
     if (now - this.#knockWindow >= KNOCK_WINDOW_MS) {
       this.#knockWindow = now;
       this.#knockCount = 0;
-      for (const [known, knock] of this.#knocks) if (now - knock.since >= KNOCK_WINDOW_MS) this.#knocks.delete(known);
+      for (const [known, knock] of this.#knocks)
+        if (now - knock.since >= KNOCK_WINDOW_MS) this.#knocks.delete(known);
     }
     let knock = this.#knocks.get(key);
     if (!knock) {

@@ -78,7 +78,12 @@ export class TrustBook {
         accountId: own?.accountId ?? null,
       };
     } catch {
-      return { fingerprint: fingerprint(leaf), subject: "(not readable)", issuer: "(not readable)", accountId: null };
+      return {
+        fingerprint: fingerprint(leaf),
+        subject: "(not readable)",
+        issuer: "(not readable)",
+        accountId: null,
+      };
     }
   }
 

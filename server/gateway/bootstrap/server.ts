@@ -1,7 +1,19 @@
 import type { Clock } from "@/server/clock";
-import { type CoapEndpoint, CoapFailure, type CoapRequest, type IncomingRequest, type OutgoingResponse } from "@/server/coap";
+import {
+  type CoapEndpoint,
+  CoapFailure,
+  type CoapRequest,
+  type IncomingRequest,
+  type OutgoingResponse,
+} from "@/server/coap";
 import type { GroupCommit } from "@/server/db";
-import { encodeObjectInstance, encodeResources, type Link, parseLinks, type ResourceValue } from "@/server/lwm2m";
+import {
+  encodeObjectInstance,
+  encodeResources,
+  type Link,
+  parseLinks,
+  type ResourceValue,
+} from "@/server/lwm2m";
 import type { DeviceCertificateIssuer } from "@/server/pki";
 import { finishBootstrap } from "@/server/services/enrollment/statements";
 import { clearRegistration } from "@/server/services/registrations/statements";
@@ -100,7 +112,12 @@ export class BootstrapServer {
       timeline.knock("bootstrap.refused", `bs ${accountId} ${peer.remote.address} ${message}`, {
         accountId,
         deviceId: null,
-        data: { ...from, reason: message, code: "4.03", ...(query.endpointName && { endpointName: query.endpointName }) },
+        data: {
+          ...from,
+          reason: message,
+          code: "4.03",
+          ...(query.endpointName && { endpointName: query.endpointName }),
+        },
       });
       return { code: "4.03", payload: message };
     }
@@ -159,7 +176,14 @@ export class BootstrapServer {
           },
         });
 
-      await this.#write(steps, device, pelion, 0, place.securityInstance, this.#security(uri, place, credentials));
+      await this.#write(
+        steps,
+        device,
+        pelion,
+        0,
+        place.securityInstance,
+        this.#security(uri, place, credentials),
+      );
       await this.#write(steps, device, pelion, 1, place.serverInstance, this.#server(peer, pelion));
       await steps.take("Finish", {
         method: "POST",
@@ -181,9 +205,14 @@ export class BootstrapServer {
           },
         ],
       ]);
-      if (registration && directory.registrationOf(deviceId) === registration) directory.removeRegistration(registration);
+      if (registration && directory.registrationOf(deviceId) === registration)
+        directory.removeRegistration(registration);
       device.rebootstrapPending = false;
-      timeline.note("bootstrap.finished", { accountId, deviceId, data: { durationMs: at - session.startedAt } });
+      timeline.note("bootstrap.finished", {
+        accountId,
+        deviceId,
+        data: { durationMs: at - session.startedAt },
+      });
       this.options.onchange(device, "updated");
     } catch (error) {
       if (session.cancelled) return;
@@ -309,7 +338,11 @@ class Steps {
     const response = await this.request(step, request);
     if (response.code.startsWith("2.")) return;
     const words = Buffer.from(response.payload).toString("utf8").slice(0, 200);
-    throw new StepFailure(step, `the device answered ${response.code}${words ? ` (${words})` : ""}`, response.code);
+    throw new StepFailure(
+      step,
+      `the device answered ${response.code}${words ? ` (${words})` : ""}`,
+      response.code,
+    );
   }
 }
 

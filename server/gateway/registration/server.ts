@@ -154,7 +154,10 @@ export class RegistrationServer {
       sent: () => {
         if (former) {
           this.options.onended(former);
-          timeline.note("registration.replaced", { ...scope, data: { ...from, previousAddress: former.address } });
+          timeline.note("registration.replaced", {
+            ...scope,
+            data: { ...from, previousAddress: former.address },
+          });
           // The newest of two connections of one device wins.
           if (former.peer && former.peer !== peer) former.peer.close();
         }
@@ -237,7 +240,8 @@ export class RegistrationServer {
       code: "2.04",
       sent: () => {
         if (formerPeer && formerPeer !== peer) formerPeer.close();
-        const changed = lifetimeChanged || addressChanged || (links && links.added.length + links.removed.length > 0);
+        const changed =
+          lifetimeChanged || addressChanged || (links && links.added.length + links.removed.length > 0);
         const data = {
           address,
           transport: peer.transport,
@@ -302,7 +306,8 @@ export class RegistrationServer {
     const now = clock.now();
     this.#holds.sweep(now);
     const expired: LiveRegistration[] = [];
-    for (const registration of directory.registrations()) if (registration.expiresAt <= now) expired.push(registration);
+    for (const registration of directory.registrations())
+      if (registration.expiresAt <= now) expired.push(registration);
     await Promise.all(
       expired.map(async (registration) => {
         const { id, deviceId, accountId, lifetime } = registration;
@@ -334,14 +339,22 @@ export class RegistrationServer {
       return admission;
     }
     const { accountId, deviceId, commonName } = identity;
-    const refuse = (message: string): Authorised => ({ ok: false, code: "4.03", message, accountId, deviceId });
+    const refuse = (message: string): Authorised => ({
+      ok: false,
+      code: "4.03",
+      message,
+      accountId,
+      deviceId,
+    });
     const device = directory.byId(deviceId);
     if (!device || device.accountId !== accountId)
       return refuse("The device is not in the directory (any more): it has to bootstrap again.");
     const expired = this.#expired(identity);
     if (expired) return refuse(expired);
     if (endpointName !== null && endpointName !== commonName)
-      return refuse(`It calls itself ${endpointName.slice(0, 80)}, but its certificate is for ${commonName}.`);
+      return refuse(
+        `It calls itself ${endpointName.slice(0, 80)}, but its certificate is for ${commonName}.`,
+      );
     if (device.secured && !(device.caId && this.options.trusts(device.caId)))
       return refuse("The certificate it came in by is no longer trusted.");
     if (device.rebootstrapPending) return refuse("The device was asked to bootstrap again.");
@@ -355,8 +368,14 @@ export class RegistrationServer {
   }
 
   /** The registration behind a location, if it is this peer's; what belongs to others looks as if it were not there. */
-  #find(peer: Peer, location: string): { registration: LiveRegistration; device: DeviceFacts } | OutgoingResponse {
-    const unknown: OutgoingResponse = { code: "4.04", payload: "There is no such registration: register again." };
+  #find(
+    peer: Peer,
+    location: string,
+  ): { registration: LiveRegistration; device: DeviceFacts } | OutgoingResponse {
+    const unknown: OutgoingResponse = {
+      code: "4.04",
+      payload: "There is no such registration: register again.",
+    };
     const { directory } = this.options;
     const registration = directory.registration(location);
     const device = registration && directory.byId(registration.deviceId);
@@ -402,18 +421,22 @@ export class RegistrationServer {
 
   #refuse(peer: Peer, refusal: Authorised & { ok: false }, endpointName: string | null): OutgoingResponse {
     const { accountId, deviceId, message, code } = refusal;
-    this.options.timeline.knock("registration.refused", `rd ${accountId} ${deviceId ?? peer.remote.address} ${message}`, {
-      accountId,
-      // An event may only name a device that is in the directory.
-      deviceId: deviceId && this.options.directory.byId(deviceId) ? deviceId : null,
-      data: {
-        address: formatAddress(peer),
-        transport: peer.transport,
-        reason: message,
-        code,
-        ...(endpointName && { endpointName }),
+    this.options.timeline.knock(
+      "registration.refused",
+      `rd ${accountId} ${deviceId ?? peer.remote.address} ${message}`,
+      {
+        accountId,
+        // An event may only name a device that is in the directory.
+        deviceId: deviceId && this.options.directory.byId(deviceId) ? deviceId : null,
+        data: {
+          address: formatAddress(peer),
+          transport: peer.transport,
+          reason: message,
+          code,
+          ...(endpointName && { endpointName }),
+        },
       },
-    });
+    );
     return { code, payload: message };
   }
 
@@ -421,7 +444,10 @@ export class RegistrationServer {
     const identity = identityOf(peer);
     this.options.timeline.knock("request.malformed", `${request} ${peer.remote.address} ${reason}`, {
       accountId: identity?.accountId ?? null,
-      deviceId: identity?.kind === "lwm2m" && this.options.directory.byId(identity.deviceId) ? identity.deviceId : null,
+      deviceId:
+        identity?.kind === "lwm2m" && this.options.directory.byId(identity.deviceId)
+          ? identity.deviceId
+          : null,
       data: { address: formatAddress(peer), transport: peer.transport, request, reason, code },
     });
   }
@@ -438,7 +464,10 @@ export class RegistrationServer {
   }
 
   /** The structure after an Update, with what came and what went; throws LinkFormatError. */
-  #merge(registration: LiveRegistration, update: string): { text: string; added: string[]; removed: string[] } {
+  #merge(
+    registration: LiveRegistration,
+    update: string,
+  ): { text: string; added: string[]; removed: string[] } {
     const before = parseLinks(registration.objectLinks);
     const change = parseLinks(update);
     const delta = registration.deltaLinks || change.some((link) => link.attributes.has("d"));

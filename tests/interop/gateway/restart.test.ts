@@ -82,7 +82,8 @@ describe("a gateway that is killed while 200 devices register", () => {
         expect(answer.code).toBe("2.01");
         client.location = [...answer.locationPath];
       } catch (error) {
-        if (!(error instanceof CoapFailure) && !(error as Error).message.includes("did not answer")) throw error;
+        if (!(error instanceof CoapFailure) && !(error as Error).message.includes("did not answer"))
+          throw error;
         client.peer?.close();
         client.peer = null;
       }
@@ -90,7 +91,12 @@ describe("a gateway that is killed while 200 devices register", () => {
   }
 
   it("loses nothing that was answered, and devices go on in their sessions", async () => {
-    const clients: Client[] = devices.map((device) => ({ device, peer: null, handshakes: 0, location: null }));
+    const clients: Client[] = devices.map((device) => ({
+      device,
+      peer: null,
+      handshakes: 0,
+      location: null,
+    }));
     const registering = Promise.all(clients.map(register));
     const answered = () => clients.filter(({ location }) => location !== null);
     while (answered().length < DEVICES / 3) await new Promise((resolve) => setImmediate(resolve));
@@ -99,7 +105,9 @@ describe("a gateway that is killed while 200 devices register", () => {
     const before = answered();
     expect(before.length).toBeLessThan(DEVICES);
     const stored = new Set(
-      (await gateway.db.registration.findMany({ select: { id: true } })).map((registration) => registration.id),
+      (await gateway.db.registration.findMany({ select: { id: true } })).map(
+        (registration) => registration.id,
+      ),
     );
     expect(before.filter(({ location }) => !stored.has((location ?? []).slice(1).join("/")))).toEqual([]);
 
@@ -107,7 +115,11 @@ describe("a gateway that is killed while 200 devices register", () => {
     await registering;
     const handshakes = before.map((client) => client.handshakes);
     for (const client of before) {
-      const answer = await coap.request(client.peer as Peer, { method: "POST", path: client.location ?? [], timeoutMs: 6000 });
+      const answer = await coap.request(client.peer as Peer, {
+        method: "POST",
+        path: client.location ?? [],
+        timeoutMs: 6000,
+      });
       expect(answer.code).toBe("2.04");
     }
     expect(before.map((client) => client.handshakes)).toEqual(handshakes);
@@ -121,7 +133,11 @@ describe("a gateway that is killed while 200 devices register", () => {
     await gateway.kill();
     await gateway.start();
     const { accountId, bus } = gateway;
-    const result = await bus.request("device.read", { accountId, deviceId: devices[0]?.id ?? "", path: "/3/0" });
+    const result = await bus.request("device.read", {
+      accountId,
+      deviceId: devices[0]?.id ?? "",
+      path: "/3/0",
+    });
     // The test's device answers every request with 4.04: what matters is that it heard it.
     expect(result).toMatchObject({ code: "4.04" });
     expect([...written].filter(([, times]) => times > 1)).toEqual([]);

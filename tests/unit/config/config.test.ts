@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { ConfigError, loadConfig, parseHost, serverUris } from "@/server/config";
+import { ConfigError, loadConfig, parseHost, uriHost } from "@/server/config";
 import { defaultBindHost, defaultPublicHost } from "@/server/config/host";
 
 describe("loadConfig", () => {
@@ -129,11 +129,9 @@ describe("hosts", () => {
     expect(defaultBindHost({ lo: [entry("::1", "IPv6", true)] })).toBe("::");
   });
 
-  it("writes IPv6 in brackets", () => {
-    expect(serverUris({ publicHost: "2001:db8::1", bootstrapPort: 5784, lwm2mPort: 5684 })).toEqual({
-      bootstrap: { udp: "coaps://[2001:db8::1]:5784", tcp: "coaps+tcp://[2001:db8::1]:5784" },
-      lwm2m: { udp: "coaps://[2001:db8::1]:5684", tcp: "coaps+tcp://[2001:db8::1]:5684" },
-    });
+  it("writes IPv6 in brackets where a URI is made", () => {
+    expect(uriHost("2001:db8::1")).toBe("[2001:db8::1]");
+    expect(uriHost("gw.example.com")).toBe("gw.example.com");
   });
 
   it("takes as host only what fits into a URI", () => {

@@ -18,7 +18,9 @@ describe("the place of the LwM2M account", () => {
   });
 
   it("is where the account of the same short server id was", () => {
-    expect(place('</0/0>;uri="coaps://bs",</0/7>;ssid=1;uri="coaps://dm",</1/3>;ssid=1,</1/0>;ssid=9')).toMatchObject({
+    expect(
+      place('</0/0>;uri="coaps://bs",</0/7>;ssid=1;uri="coaps://dm",</1/3>;ssid=1,</1/0>;ssid=9'),
+    ).toMatchObject({
       securityInstance: 7,
       serverInstance: 3,
     });

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  DEVELOPER_CERTIFICATE_DEVICES,
   decideEnrollment,
   decideUnsecured,
-  DEVELOPER_CERTIFICATE_DEVICES,
   type EnrollmentCertificate,
   type EnrollmentDirectory,
   type EnrollmentRequest,
@@ -13,7 +13,12 @@ import {
 const ACCOUNT = "a".repeat(32);
 const OTHER_ACCOUNT = "b".repeat(32);
 const DEVICE = "1".repeat(32);
-const developer: EnrollmentCertificate = { accountId: ACCOUNT, caId: "ca", developer: true, commonName: "cafe" };
+const developer: EnrollmentCertificate = {
+  accountId: ACCOUNT,
+  caId: "ca",
+  developer: true,
+  commonName: "cafe",
+};
 const factory: EnrollmentCertificate = { ...developer, developer: false };
 const asks: EnrollmentRequest = { endpointName: null, accountId: null, deviceId: null, keepsDeviceId: false };
 const device = (change: Partial<KnownDevice> = {}): KnownDevice => ({
@@ -59,12 +64,17 @@ describe("enrollment with a certificate", () => {
 
   it("lets devices that share a developer certificate extend the name, and no others", () => {
     const request = { ...asks, endpointName: "cafe-kitchen" };
-    expect(decideEnrollment(developer, request, directory([]))).toMatchObject({ kind: "new", endpointName: "cafe-kitchen" });
+    expect(decideEnrollment(developer, request, directory([]))).toMatchObject({
+      kind: "new",
+      endpointName: "cafe-kitchen",
+    });
     expect(decideEnrollment(factory, request, directory([])).kind).toBe("refused");
   });
 
   it("refuses another account's URI", () => {
-    expect(decideEnrollment(developer, { ...asks, accountId: OTHER_ACCOUNT }, directory([])).kind).toBe("refused");
+    expect(decideEnrollment(developer, { ...asks, accountId: OTHER_ACCOUNT }, directory([])).kind).toBe(
+      "refused",
+    );
     expect(decideEnrollment(developer, { ...asks, accountId: ACCOUNT }, directory([])).kind).toBe("new");
   });
 
@@ -72,7 +82,9 @@ describe("enrollment with a certificate", () => {
     const request = { ...asks, keepsDeviceId: true };
     const decision = decideEnrollment(developer, request, directory([device()]));
     expect(decision.kind === "new" && decision.identity(DEVICE)).toBe(`id:${DEVICE}`);
-    expect(decideEnrollment(developer, { ...request, deviceId: DEVICE }, directory([device()]))).toMatchObject({
+    expect(
+      decideEnrollment(developer, { ...request, deviceId: DEVICE }, directory([device()])),
+    ).toMatchObject({
       kind: "known",
       device: { id: DEVICE },
     });
@@ -98,7 +110,9 @@ describe("enrollment with a certificate", () => {
     const full = directory([device()], DEVELOPER_CERTIFICATE_DEVICES);
     expect(decideEnrollment(developer, { ...asks, endpointName: "cafe-next" }, full).kind).toBe("refused");
     expect(decideEnrollment(developer, { ...asks, endpointName: "cafe" }, full).kind).toBe("known");
-    expect(decideEnrollment(factory, { ...asks }, directory([], DEVELOPER_CERTIFICATE_DEVICES)).kind).toBe("new");
+    expect(decideEnrollment(factory, { ...asks }, directory([], DEVELOPER_CERTIFICATE_DEVICES)).kind).toBe(
+      "new",
+    );
   });
 
   it("never hands a device to a certificate it did not come in by", () => {
@@ -139,6 +153,8 @@ describe("enrollment without transport security", () => {
   it("does not let anybody pose as a device that has a certificate [SEC-43]", () => {
     const request = { ...asks, endpointName: "cafe" };
     expect(decideUnsecured(ACCOUNT, request, directory([device({ caId: null })])).kind).toBe("refused");
-    expect(decideUnsecured(ACCOUNT, request, directory([device({ caId: null, secured: false })])).kind).toBe("known");
+    expect(decideUnsecured(ACCOUNT, request, directory([device({ caId: null, secured: false })])).kind).toBe(
+      "known",
+    );
   });
 });
