@@ -2,7 +2,7 @@ import { accessSync, constants, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "./errors";
-import { defaultBindHost, defaultPublicHost, isLocalHost, parseHost, uriHost } from "./host";
+import { defaultBindHost, defaultPublicHost, isLocalHost, parseHost } from "./host";
 import { LOG_LEVELS, type LogLevel } from "./log-levels";
 
 export { ConfigError } from "./errors";
