@@ -15,7 +15,7 @@ import {
 } from "./client-hello";
 import { belongsToHandshake, type Cids, DtlsHandshake } from "./dtls-handshake";
 import { ClientCheck, ReportLimit } from "./handshake";
-import { SslContext } from "./openssl";
+import { MAX_RECORD_DATA, SslContext } from "./openssl";
 import { randomId, randomSeed, randomView } from "./random";
 import {
   ContentType,
@@ -315,7 +315,7 @@ class DtlsEndpoint implements Listener {
       this.#transmit(helloVerifyRequest(datagram, view, this.#cookies.make(key, hello)), address, port);
       return true;
     }
-    if (this.#sessions.size >= this.#maxPeers) {
+    if (this.#sessions.size >= this.#maxPeers && !this.#byAddress.has(key)) {
       this.#transmit(plainAlert(datagram, view, Alert.internalError), address, port);
       this.#report(address, port, `Turned away: all ${this.#maxPeers} sessions are in use.`);
       return true;
@@ -542,7 +542,7 @@ class DtlsEndpoint implements Listener {
   // ---- sending
 
   send(session: DtlsSession, message: Uint8Array): void {
-    if (session.closed) return;
+    if (session.closed || message.length > MAX_RECORD_DATA) return;
     if (!session.opening) {
       this.#sendRecord(session, ContentType.applicationData, message);
       return;
@@ -606,11 +606,9 @@ class DtlsEndpoint implements Listener {
     this.#write(
       store.save(stored).then(
         () => {
+          if (session.kept === Kept.no) store.remove(session.id);
+          if (session.closed) return;
           session.kept = Kept.yes;
-          if (session.closed) {
-            if (this.#open) store.remove(session.id);
-            return;
-          }
           this.#touch(session, channel, this.#clock.now());
           this.#sendQueued(session);
         },
@@ -628,12 +626,14 @@ class DtlsEndpoint implements Listener {
     this.#write(
       store.reserve(session.id, fullSequence(channel.epoch, upTo)).then(
         () => {
+          if (session.closed) return;
           session.kept = Kept.yes;
           session.reserved = upTo;
-          if (!session.closed) this.#sendQueued(session);
+          this.#sendQueued(session);
         },
         // Nothing is sent without a reservation; the next message asks again.
         () => {
+          if (session.closed) return;
           session.kept = Kept.yes;
           session.queue = null;
         },
@@ -686,6 +686,8 @@ class DtlsEndpoint implements Listener {
     if (session.closed) return;
     if (notify) this.#notifyClose(session);
     if (session.kept >= Kept.yes) this.options.store?.remove(session.id);
+    // A row that is on its way is removed when it has arrived.
+    session.kept = Kept.no;
     this.#forget(session, reason);
   }
 

@@ -158,7 +158,6 @@ const SSL_write = bind<(ssl: Pointer, from: Bytes, length: number) => number>("S
 ]);
 const SSL_shutdown = bind<(ssl: Pointer) => number>("SSL_shutdown", "int", [P]);
 const SSL_get_error = bind<(ssl: Pointer, result: number) => number>("SSL_get_error", "int", [P, "int"]);
-const SSL_get_version = bind<(ssl: Pointer) => string>("SSL_get_version", "str", [P]);
 const SSL_get_session = bind<(ssl: Pointer) => Pointer | null>("SSL_get_session", P, [P]);
 const SSL_SESSION_get_master_key = bind<(session: Pointer, into: Bytes, length: number) => number>(
   "SSL_SESSION_get_master_key",
@@ -672,10 +671,6 @@ export class Ssl {
     return this.#pointer;
   }
 
-  get freed(): boolean {
-    return this.#pointer === null;
-  }
-
   /** True once the first handshake is complete. */
   get established(): boolean {
     return this.#established;
@@ -801,11 +796,6 @@ export class Ssl {
       clientRandom: bytes.subarray(48, 80),
       serverRandom: bytes.subarray(80, 112),
     };
-  }
-
-  /** "TLSv1.3", "DTLSv1.2", … */
-  get version(): string {
-    return SSL_get_version(this.#ssl);
   }
 
   /** Why the server's certificate was refused, or null. */

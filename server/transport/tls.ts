@@ -128,7 +128,7 @@ export class TlsPeer implements Peer {
       this.onmessage?.(message);
     }
     if (this.closed) return;
-    if (this.ssl.fault) this.end(describeFault(this.ssl.fault), sent);
+    if (this.ssl.fault) this.end(this.#refusal?.message ?? describeFault(this.ssl.fault), sent);
     else if (this.ssl.ended) this.end("the peer closed the connection");
     else this.#sendWaiting();
   }
@@ -149,11 +149,15 @@ export class TlsPeer implements Peer {
     for (const message of waiting) this.send(message);
   }
 
+  get #refusal(): ClientCheck["refusal"] {
+    return this.party instanceof ClientCheck ? this.party.refusal : null;
+  }
+
   /** Writes what OpenSSL has for the peer; returns the alert among it that is in the clear. */
   #flush(): number | null {
     const output = this.ssl.takeOutput();
     if (!output) return null;
-    const alert = settleAlert(output, 5, this.party instanceof ClientCheck ? this.party.refusal : null);
+    const alert = settleAlert(output, 5, this.#refusal);
     writeBounded(this.#socket, output);
     return alert;
   }

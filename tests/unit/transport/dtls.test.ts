@@ -279,6 +279,16 @@ describe("bounds", () => {
     expect((await failures.next()).message).toContain("all 1 sessions are in use");
   });
 
+  it("lets a device that is known come back when full", async () => {
+    const { peers, port } = await start({ maxPeers: 1 });
+    const proxy = await UdpProxy.start(port);
+    closers.push(() => proxy.close());
+    await connect(proxy.port);
+    await peers.next();
+    await connect(proxy.port);
+    await peers.next();
+  });
+
   it("reaps idle sessions", async () => {
     const clock = new FakeClock(Date.now());
     const store = new MemoryStore();
@@ -437,6 +447,20 @@ describe("sessions on disk", () => {
     release();
     expect([await fromServer.next(), await fromServer.next()]).toEqual(["one", "two"]);
     expect(store.log).toEqual(["save"]);
+  });
+
+  it("removes the row of a session that was closed while it was saved", async () => {
+    const store = new MemoryStore();
+    let release = () => {};
+    store.before = () =>
+      new Promise((resolve) => {
+        release = resolve;
+      });
+    const { peer } = await established(store);
+    peer.close();
+    release();
+    await settle();
+    expect(store.log).toEqual(["save", "remove"]);
   });
 
   it("ends a session that cannot be saved", async () => {
