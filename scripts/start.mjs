@@ -14,7 +14,7 @@ checkNode();
 main(async () => {
   const progress = new Progress();
   console.log(`Gangway on Node.js ${process.versions.node}`);
-  if (!existsSync(at("node_modules"))) progress.say("first start: this takes a minute or two");
+  if (!existsSync(at("node_modules"))) progress.say("first start: this takes a few minutes");
   await prepare(progress);
   await awaitPredecessor(progress, NAMES);
   await progress.step("bringing the database up to date", () =>
