@@ -60,6 +60,8 @@ export class DtlsHandshake {
     return made;
   }
 
+  // OpenSSL starts GCM's explicit nonces at a random 64-bit number and CCM's at the sequence number, so going on with
+  // the sequence number repeats none of the few it used.
   /** The record layer that can take over now; null while a handshake is under way, or for a suite it does not know. */
   channel(): RecordChannel | null {
     if (this.ssl.fault || !this.#complete) return null;

@@ -141,9 +141,11 @@ describe("handshake", () => {
     const store = new MemoryStore();
     const { peers, port, listener } = await start({ ciphers, store });
     // Our own client only knows AEAD suites, so its handshake never ends; the server's side is what counts.
-    const failed = connect(port, { ciphers, timeoutMs: 500 }).catch((error: Error) => error);
+    const clientClock = new FakeClock(Date.now());
+    const failed = connect(port, { ciphers, clock: clientClock }).catch((error: Error) => error);
     const peer = await peers.next();
     expect([...listener.peers()]).toEqual([peer]);
+    await clientClock.advance(61_000);
     expect(await failed).toBeInstanceOf(Error);
     expect(store.log).toEqual([]);
   });
@@ -243,9 +245,11 @@ describe("bounds", () => {
       if (datagram[13] !== 3) answered.put(datagram);
       return datagram[13] === 3;
     };
-    const client = connect(proxy.port, { timeoutMs: 700 }).catch((error: Error) => error);
+    const clientClock = new FakeClock(Date.now());
+    const client = connect(proxy.port, { clock: clientClock }).catch((error: Error) => error);
     await answered.next();
     proxy.pass = () => false;
+    await clientClock.advance(61_000);
     await clock.advance(6_000);
     expect(await failures.next()).toMatchObject({
       alert: null,
@@ -263,9 +267,11 @@ describe("bounds", () => {
       if (datagram[13] !== 3) answered.put(datagram);
       return datagram[13] === 3;
     };
-    const first = connect(stuck.port, { timeoutMs: 700 }).catch((error: Error) => error);
+    const clientClock = new FakeClock(Date.now());
+    const first = connect(stuck.port, { clock: clientClock }).catch((error: Error) => error);
     await answered.next();
     stuck.pass = () => false;
+    await clientClock.advance(61_000);
     await connect(port);
     await peers.next();
     expect((await failures.next()).message).toContain("too many handshakes");
@@ -461,6 +467,22 @@ describe("sessions on disk", () => {
     release();
     await settle();
     expect(store.log).toEqual(["save", "remove"]);
+  });
+
+  it("takes over and saves a session whose device says nothing after the handshake", async () => {
+    const clock = new FakeClock(Date.now());
+    const store = new MemoryStore();
+    const { peers, port } = await start({ clock, store });
+    const handles = liveHandles();
+    const client = await connect(port);
+    const fromServer = inbox(client);
+    const peer = await peers.next();
+    expect(store.rows.size).toBe(0);
+    await clock.advance(70_000);
+    expect([...store.rows.keys()]).toEqual([peer.id]);
+    expect(liveHandles()).toBeLessThanOrEqual(handles + 1);
+    peer.send(text("awake?"));
+    expect(await fromServer.next()).toBe("awake?");
   });
 
   it("ends a session that cannot be saved", async () => {
