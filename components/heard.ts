@@ -6,15 +6,15 @@ type Row = QueryOutput<"events">["rows"][number];
 /** An answer that was asked for before an event may come after it; longer than this none is under way. */
 const KEEP_MS = 15_000;
 const MAX = 500;
-let heard: { row: Row; at: number }[] = [];
+let heard: { row: Row; own: boolean; at: number }[] = [];
 
-/** Remembers an event that the live stream told of. */
-export function hear(row: Row): void {
+/** Remembers an event that the live stream told of; one that is not our own belongs to no account. */
+export function hear(row: Row, own: boolean): void {
   const now = Date.now();
-  heard = [{ row, at: now }, ...heard.filter((one) => one.row.id !== row.id && now - one.at < KEEP_MS)].slice(
-    0,
-    MAX,
-  );
+  heard = [
+    { row, own, at: now },
+    ...heard.filter((one) => one.row.id !== row.id && now - one.at < KEEP_MS),
+  ].slice(0, MAX);
 }
 
 type Tree = QueryOutput<"resources">;
@@ -47,14 +47,14 @@ export function withHeard<K extends QueryName>(
     const overview = output as QueryOutput<"overview">;
     return {
       ...overview,
-      recentEvents: merge(overview.recentEvents, () => true).slice(0, 20),
+      recentEvents: merge(overview.recentEvents, (_, own) => own).slice(0, 20),
     } as QueryOutput<K>;
   }
   if (name === "events" && !(input as QueryInput<"events">).before) {
     const events = output as QueryOutput<"events">;
     return {
       ...events,
-      rows: merge(events.rows, (row) => belongs(input as QueryInput<"events">, row)),
+      rows: merge(events.rows, (row, own) => belongs(input as QueryInput<"events">, row, own)),
     } as QueryOutput<K>;
   }
   return output;
@@ -83,8 +83,8 @@ function withValues(tree: Tree, known: ReadonlyMap<string, Known>): Tree {
   };
 }
 
-function merge(rows: Row[], wanted: (row: Row) => boolean): Row[] {
-  const fresh = heard.flatMap(({ row }) => (wanted(row) ? [row] : []));
+function merge(rows: Row[], wanted: (row: Row, own: boolean) => boolean): Row[] {
+  const fresh = heard.flatMap(({ row, own }) => (wanted(row, own) ? [row] : []));
   const ids = new Set(fresh.map(({ id }) => id));
   return [...fresh, ...rows.filter(({ id }) => !ids.has(id))].sort((a, b) => (a.id < b.id ? 1 : -1));
 }
@@ -92,7 +92,12 @@ function merge(rows: Row[], wanted: (row: Row) => boolean): Row[] {
 const KNOCKS: ReadonlySet<string> = new Set(["connection", "bootstrap", "registration"]);
 
 /** The same choice that the service makes. */
-function belongs({ deviceId, knocks, category, outcome }: QueryInput<"events">, row: Row): boolean {
+function belongs(
+  { deviceId, knocks, category, outcome }: QueryInput<"events">,
+  row: Row,
+  own: boolean,
+): boolean {
+  if (!own && !knocks) return false;
   if (deviceId && row.deviceId !== deviceId) return false;
   if (knocks && (row.deviceId !== null || !KNOCKS.has(row.category))) return false;
   if (category && row.category !== category) return false;

@@ -110,9 +110,12 @@ const isUnnamed = (client: QueryClient, deviceId: string): boolean =>
   client.getQueryData<QueryOutput<"overview">>(["overview", {}])?.deviceNames[deviceId] === undefined;
 
 /** Puts an event at the top, or in the place of the same one of before: repeated ones are one row with a count. */
-function addEvent(client: QueryClient, { deviceId, event }: Extract<BusEvent, { kind: "event" }>): void {
+function addEvent(
+  client: QueryClient,
+  { accountId, deviceId, event }: Extract<BusEvent, { kind: "event" }>,
+): void {
   const row = { ...event, deviceId };
-  hear(row);
+  hear(row, accountId !== null);
   client.setQueryData<QueryOutput<"overview">>(
     ["overview", {}],
     (old) => old && withHeard("overview", {}, old),

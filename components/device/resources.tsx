@@ -26,14 +26,12 @@ export function Resources({ device }: { device: Device }) {
         <EmptyState
           icon={<Boxes />}
           title={
-            device.state === "registered"
-              ? "The device named no objects"
-              : "Nothing is known of its resources yet"
+            device.state === "registered" ? "The device named no objects" : "The device is not registered"
           }
         >
           {device.state === "registered"
             ? "Its registration has an empty object list."
-            : "A device tells what it has when it registers. They will appear here by themselves."}
+            : "It tells what it has when it registers. Its resources will appear here by themselves."}
         </EmptyState>
       </Panel>
     );

@@ -3,6 +3,7 @@ import { decode } from "next-auth/jwt";
 import type { BusEvent } from "@/server/bus/messages";
 import type { Timer } from "@/server/clock";
 import { listEvents } from "@/server/services/events/list";
+import { seesInstance } from "@/server/services/instance/operator";
 import { runtime } from "./runtime";
 import { contextOf, userOfToken } from "./session-user";
 
@@ -16,6 +17,8 @@ const ID = /^[0-9a-f]{32}$/;
 interface Stream {
   userId: string;
   accountId: string;
+  /** Also told of strangers that belong to no account. */
+  seesInstance: boolean;
   deviceId: string | null;
   res: ServerResponse;
 }
@@ -44,13 +47,20 @@ export class LiveHub {
       return refuse(res, 429, "Too many open pages.");
     const deviceId = url.searchParams.get("device");
     if (deviceId !== null && !ID.test(deviceId)) return refuse(res, 400, "device is not a device ID.");
+    const sees = await seesInstance(contextOf(user));
     res.writeHead(200, {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-cache, no-transform",
       Connection: "keep-alive",
       "X-Accel-Buffering": "no",
     });
-    const stream: Stream = { userId: user.id, accountId: user.accountId, deviceId, res };
+    const stream: Stream = {
+      userId: user.id,
+      accountId: user.accountId,
+      seesInstance: sees,
+      deviceId,
+      res,
+    };
     this.streams.add(stream);
     res.on("close", () => this.streams.delete(stream));
     this.write(stream, "retry: 2000\n\n");
@@ -77,7 +87,7 @@ export class LiveHub {
   private tell(event: BusEvent): void {
     let text: string | undefined;
     for (const stream of this.streams) {
-      if (event.accountId !== stream.accountId) continue;
+      if (event.accountId === null ? !stream.seesInstance : event.accountId !== stream.accountId) continue;
       if (stream.deviceId !== null && event.deviceId !== stream.deviceId) continue;
       this.write(stream, (text ??= frame(event)));
     }
