@@ -109,9 +109,13 @@ export async function run() {
     const first = await timed(register, "2.01");
     const again = await timed(register, "2.01");
     const locations = again.answers.map((answer) =>
-      (answer.options ?? []).filter(({ name }) => name === "Location-Path").map(({ value }) => value.toString()),
+      (answer.options ?? [])
+        .filter(({ name }) => name === "Location-Path")
+        .map(({ value }) => value.toString()),
     );
-    const updates = Array.from({ length: UPDATE_ROUNDS }, () => locations.map((path) => ({ path, query: [] }))).flat();
+    const updates = Array.from({ length: UPDATE_ROUNDS }, () =>
+      locations.map((path) => ({ path, query: [] })),
+    ).flat();
     const update = await timed(updates, "2.04");
     const stored = await gateway.db.registration.count();
     if (stored !== DEVICES) throw new Error(`${stored} registrations are on disk instead of ${DEVICES}.`);
@@ -126,7 +130,12 @@ export async function run() {
   }
 }
 
-function row(metric: string, result: { perSecond: number; perCpuSecond: number }, aim: number, limitedBy: string) {
+function row(
+  metric: string,
+  result: { perSecond: number; perCpuSecond: number },
+  aim: number,
+  limitedBy: string,
+) {
   return [
     { metric: `${metric} (load on the other core)`, value: result.perSecond, unit: "/s", aim, limitedBy },
     { metric: `${metric}, per second of gateway CPU`, value: result.perCpuSecond, unit: "/s", aim },

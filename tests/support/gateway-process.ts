@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createSocket } from "node:dgram";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { connectBus, busPath, type LocalBusClient } from "@/server/bus";
+import { busPath, connectBus, type LocalBusClient } from "@/server/bus";
 import { systemClock } from "@/server/clock";
 import { type Config, loadConfig } from "@/server/config";
 import { migrate, openDatabase, type PrismaClient } from "@/server/db";

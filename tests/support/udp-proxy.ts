@@ -72,7 +72,9 @@ export class UdpProxy {
 }
 
 /** Records of a DTLS datagram without connection ids [RFC6347 §4.1]. */
-export function* dtlsRecords(datagram: Buffer): Generator<{ type: number; epoch: number; sequence: number; body: Buffer }> {
+export function* dtlsRecords(
+  datagram: Buffer,
+): Generator<{ type: number; epoch: number; sequence: number; body: Buffer }> {
   for (let at = 0; at + 13 <= datagram.length; ) {
     const length = datagram.readUInt16BE(at + 11);
     yield {
