@@ -21,6 +21,9 @@ export interface Instance {
   cli(...args: string[]): Promise<string>;
   /** Starts the reference device until the instance stops, or `stop` is called. */
   runDevice(bundle: string, ...args: string[]): RunningDevice;
+  /** Ends the gateway without a chance to say goodbye, and starts it again. */
+  killGateway(): Promise<void>;
+  startGateway(): Promise<void>;
   /** A path in the data folder. */
   file(name: string): string;
   stop(): Promise<void>;
@@ -94,8 +97,10 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
     return run.output();
   };
 
+  const servers = new Map<string, ReturnType<typeof launch>>();
   const serve = async (name: string) => {
     const run = launch(["--enable-source-maps", resolve(`build/${name}.js`)], true);
+    servers.set(name, run);
     return new Promise<string[]>((done, fail) => {
       run.child.on("message", (message: { type?: string; lines?: string[]; message?: string }) => {
         if (message.type === "ready") done(message.lines ?? []);
@@ -132,6 +137,14 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
       bootstrapPort,
       dataDir,
       cli,
+      async killGateway() {
+        const run = servers.get("gateway");
+        run?.child.kill("SIGKILL");
+        await run?.ended;
+      },
+      async startGateway() {
+        await serve("gateway");
+      },
       file: (name) => join(dataDir, name),
       runDevice(bundle, ...args) {
         const run = launch([resolve("build/cli.js"), "device", "run", bundle, ...args], false);
