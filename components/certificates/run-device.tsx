@@ -23,10 +23,8 @@ export function RunDevice({ bundle, endpointName }: { bundle: string; endpointNa
     anjay: {
       code: [
         `unzip ${bundle} -d ${folder} && cd ${folder}`,
-        `demo --bootstrap --endpoint-name ${endpoint} \\`,
-        `  --server-uri ${plain} \\`,
-        "  --security-mode cert \\",
-        "  --client-cert-file device.der --key-file key.der --server-public-key-file server-ca.der",
+        `./demo -e ${endpoint} -b -u ${plain} \\`,
+        "  -s cert --certificate-usage 2 -C device.der -K key.der -P server-ca.der",
       ].join("\n"),
       note: "Anjay's demo client stands for any LwM2M 1.0 to 1.2 client with certificates.",
     },

@@ -14,10 +14,12 @@ import { editValue, showValue } from "./value";
 export const ResourceRow = memo(function ResourceRow({
   deviceId,
   node,
+  units,
   reachable,
 }: {
   deviceId: string;
   node: ResourceNode;
+  units: string | null;
   reachable: boolean;
 }) {
   const { run, busy, result, clear } = useOperation(deviceId);
@@ -44,7 +46,7 @@ export const ResourceRow = memo(function ResourceRow({
           <p className="font-mono text-2xs text-muted">{node.path}</p>
         </div>
         <div className="min-w-0 max-md:col-span-2 max-md:row-start-2">
-          <Values node={node} />
+          <Values node={node} units={units} />
         </div>
         <div className="text-muted text-xs max-md:hidden">
           {newest ? <Ago at={newest} className="whitespace-nowrap" /> : null}
@@ -153,14 +155,14 @@ function Act({
   );
 }
 
-function Values({ node }: { node: ResourceNode }) {
+function Values({ node, units }: { node: ResourceNode; units: string | null }) {
   if (node.items.length > 0)
     return (
       <ul className="grid gap-0.5">
         {node.items.map((item) => (
           <li key={item.path} className="flex items-baseline gap-2">
             <span className="font-mono text-2xs text-muted">/{item.id}</span>
-            <Value known={item} units={node.units} />
+            <Value known={item} units={units} />
           </li>
         ))}
       </ul>
@@ -168,7 +170,7 @@ function Values({ node }: { node: ResourceNode }) {
   if (node.value)
     return (
       <p className="flex flex-wrap items-baseline gap-x-3">
-        <Value known={node.value} units={node.units} />
+        <Value known={node.value} units={units} />
         <Ago at={node.value.at} className="text-muted text-xs md:hidden" />
       </p>
     );

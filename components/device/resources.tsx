@@ -101,6 +101,10 @@ function ObjectPanel({
   );
 }
 
+/** The sensor objects of IPSO tell the unit of their values in a resource of its own. */
+const SENSOR_UNITS = 5701;
+const MEASURED: ReadonlySet<number> = new Set([5700, 5601, 5602, 5603, 5604]);
+
 function Instance({
   deviceId,
   object,
@@ -114,6 +118,8 @@ function Instance({
 }) {
   const { run, busy, result } = useOperation(deviceId);
   const [all, setAll] = useState(false);
+  const told = instance.resources.find(({ id }) => id === SENSOR_UNITS)?.value?.value;
+  const ownUnits = told?.type === "string" ? told.value : null;
   // A resource that only the definition names may well be missing; those that must be there come first.
   const likely = (node: ResourceNode) =>
     node.presented || node.mandatory || node.value !== null || node.observed;
@@ -140,7 +146,13 @@ function Instance({
       <ResultLine result={result} />
       <ul className="divide-y divide-line">
         {shown.map((node) => (
-          <ResourceRow key={node.path} deviceId={deviceId} node={node} reachable={reachable} />
+          <ResourceRow
+            key={node.path}
+            deviceId={deviceId}
+            node={node}
+            units={node.units ?? (MEASURED.has(node.id) ? ownUnits : null)}
+            reachable={reachable}
+          />
         ))}
       </ul>
       {hidden > 0 || all ? (

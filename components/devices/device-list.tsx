@@ -253,7 +253,7 @@ function Address({ device }: { device: Row }) {
 /** A device on a narrow screen. */
 function Card({ device }: { device: Row }) {
   return (
-    <li className="relative grid gap-2.5 px-4 py-3.5 hover:bg-hover/60">
+    <li className="relative grid grid-cols-1 gap-2.5 px-4 py-3.5 hover:bg-hover/60">
       <div className="flex items-start justify-between gap-3">
         <Identity device={device} />
         <StateBadge state={device.state} />

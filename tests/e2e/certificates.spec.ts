@@ -39,7 +39,7 @@ test("a certificate is made and its bundle downloaded, once", async ({ page }) =
   const done = page.getByRole("dialog", { name: /on its way/ });
   await expect(done).toContainText("device run bench-boards.zip");
   await done.getByRole("radio", { name: "Anjay" }).click();
-  await expect(done).toContainText(`--server-uri coaps://127.0.0.1:${instance().bootstrapPort}`);
+  await expect(done).toContainText(`-b -u coaps://127.0.0.1:${instance().bootstrapPort}`);
   const again = page.waitForEvent("download");
   await done.getByRole("button", { name: "Save again" }).click();
   await again;
