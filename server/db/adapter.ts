@@ -7,6 +7,8 @@ import {
   type SqlQuery,
   type Transaction,
 } from "@prisma/driver-adapter-utils";
+import Database from "better-sqlite3";
+import { Batch } from "./batch";
 
 /** How long a write waits for the other process. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -16,16 +18,17 @@ const BUSY_DELAYS_MS = [1, 1, 2, 2, 5, 5, 10, 15, 20, 25];
 
 const SETUP = `PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
 PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; PRAGMA journal_size_limit = 67108864; PRAGMA cache_size = -32768;
-PRAGMA temp_store = MEMORY;`;
+PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;`;
 
 const statement = (sql: string): SqlQuery => ({ sql, args: [], argTypes: [] });
 
 function isBusy(error: unknown): boolean {
+  if (error instanceof Database.SqliteError) return error.code.startsWith("SQLITE_BUSY");
   return error instanceof DriverAdapterError && error.cause.kind === "SocketTimeout";
 }
 
 /** Tries again while the other process holds the write lock, without standing in the way of this process's other work. */
-async function whenFree<T>(run: () => Promise<T>): Promise<T> {
+async function whenFree<T>(run: () => T | Promise<T>): Promise<T> {
   const end = Date.now() + BUSY_TIMEOUT_MS;
   for (let turn = 0; ; turn++) {
     try {
@@ -34,6 +37,22 @@ async function whenFree<T>(run: () => Promise<T>): Promise<T> {
       if (!isBusy(error) || Date.now() >= end) throw error;
       await new Promise((resolve) => setTimeout(resolve, BUSY_DELAYS_MS[turn] ?? 25));
     }
+  }
+}
+
+/** Writers of one process wait here for one another, in the order in which they came. */
+class Turns {
+  #last: Promise<void> = Promise.resolve();
+
+  /** Resolves to what gives the turn back. */
+  async take(): Promise<() => void> {
+    const before = this.#last;
+    let release = () => {};
+    this.#last = new Promise((resolve) => {
+      release = resolve;
+    });
+    await before;
+    return release;
   }
 }
 
@@ -46,25 +65,16 @@ async function whenFree<T>(run: () => Promise<T>): Promise<T> {
 class TwoConnections implements SqlDriverAdapter {
   readonly provider = "sqlite";
   readonly adapterName = "gangway-sqlite";
-  #turn: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly reader: SqlDriverAdapter,
     private readonly writer: SqlDriverAdapter,
+    private readonly turns: Turns,
+    private readonly ondispose: () => void,
   ) {}
 
-  async #acquire(): Promise<() => void> {
-    const before = this.#turn;
-    let release = () => {};
-    this.#turn = new Promise((resolve) => {
-      release = resolve;
-    });
-    await before;
-    return release;
-  }
-
   async #write<T>(run: () => Promise<T>): Promise<T> {
-    const release = await this.#acquire();
+    const release = await this.turns.take();
     try {
       return await whenFree(run);
     } finally {
@@ -88,7 +98,7 @@ class TwoConnections implements SqlDriverAdapter {
   async startTransaction(isolationLevel?: IsolationLevel): Promise<Transaction> {
     if (isolationLevel && isolationLevel !== "SERIALIZABLE")
       throw new DriverAdapterError({ kind: "InvalidIsolationLevel", level: isolationLevel });
-    const release = await this.#acquire();
+    const release = await this.turns.take();
     try {
       // IMMEDIATE: a transaction that reads first could not get the write lock any more once the other process wrote.
       await whenFree(() => this.writer.executeRaw(statement("BEGIN IMMEDIATE")));
@@ -114,30 +124,61 @@ class TwoConnections implements SqlDriverAdapter {
   }
 
   async dispose(): Promise<void> {
-    const release = await this.#acquire();
+    const release = await this.turns.take();
     await this.reader.dispose();
     await this.writer.dispose();
+    this.ondispose();
     release();
   }
 }
 
+/** A database file as Prisma sees it, and a way past Prisma for statements that run thousands of times a second. */
+export interface SqliteFile {
+  adapter: SqlDriverAdapterFactory;
+  /** Runs `work` as one transaction, in turn with Prisma's writes; resolves when it is on disk. */
+  batch(work: (batch: Batch) => void): Promise<void>;
+}
+
 /** The driver adapter for a database file. */
-export function sqliteAdapter(file: string): SqlDriverAdapterFactory {
+export function sqliteFile(file: string): SqliteFile {
   const inner = new PrismaBetterSqlite3(
     { url: `file:${file}`, timeout: BUSY_TIMEOUT_MS },
     { timestampFormat: "unixepoch-ms" },
   );
+  const turns = new Turns();
+  let direct: Batch | null = null;
+  const openDirect = () => {
+    const connection = new Database(file, { fileMustExist: true });
+    connection.exec(SETUP);
+    connection.exec("PRAGMA busy_timeout = 0");
+    return new Batch(connection);
+  };
   return {
-    provider: "sqlite",
-    adapterName: "gangway-sqlite",
-    async connect() {
-      const writer = await inner.connect();
-      await writer.executeScript(SETUP);
-      // From here on `whenFree` does the waiting: SQLite's own would stop the whole process.
-      await writer.executeScript("PRAGMA busy_timeout = 0");
-      const reader = await inner.connect();
-      await reader.executeScript(`${SETUP} PRAGMA query_only = ON;`);
-      return new TwoConnections(reader, writer);
+    adapter: {
+      provider: "sqlite",
+      adapterName: "gangway-sqlite",
+      async connect() {
+        const writer = await inner.connect();
+        await writer.executeScript(SETUP);
+        // From here on `whenFree` does the waiting: SQLite's own would stop the whole process.
+        await writer.executeScript("PRAGMA busy_timeout = 0");
+        const reader = await inner.connect();
+        await reader.executeScript(`${SETUP} PRAGMA query_only = ON;`);
+        return new TwoConnections(reader, writer, turns, () => {
+          direct?.close();
+          direct = null;
+        });
+      },
+    },
+    async batch(work) {
+      const release = await turns.take();
+      try {
+        const batch = (direct ??= openDirect());
+        await whenFree(() => batch.begin());
+        batch.finish(work);
+      } finally {
+        release();
+      }
     },
   };
 }

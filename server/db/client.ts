@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { PrismaClient as Client } from "../../generated/prisma/client";
 import { type Config, ConfigError } from "../config";
-import { sqliteAdapter } from "./adapter";
+import { type SqliteFile, sqliteFile } from "./adapter";
 import { databaseFile } from "./file";
 
 /** Left out of every result unless a query asks for it by name (`select`, or `omit: { … : false }`). */
@@ -12,13 +12,18 @@ const omit = {
   trustedCertificate: { privateKey: true },
 } as const;
 
+const files = new WeakMap<object, SqliteFile>();
+
 function create(file: string) {
-  return new Client({
-    adapter: sqliteAdapter(file),
+  const sqlite = sqliteFile(file);
+  const client = new Client({
+    adapter: sqlite.adapter,
     omit,
     // A transaction may have to wait for the other process's.
     transactionOptions: { maxWait: 10_000, timeout: 15_000 },
   });
+  files.set(client, sqlite);
+  return client;
 }
 
 /** The database, with secrets left out of results. */
@@ -26,6 +31,13 @@ export type PrismaClient = ReturnType<typeof create>;
 
 /** What runs inside `db.$transaction(async (tx) => …)`. */
 export type Transaction = Parameters<Parameters<PrismaClient["$transaction"]>[0]>[0];
+
+/** The way past Prisma into the same database. */
+export function batchOf(db: PrismaClient): SqliteFile["batch"] {
+  const sqlite = files.get(db);
+  if (!sqlite) throw new Error("This client was not made by openDatabase().");
+  return sqlite.batch;
+}
 
 /** Opens the database of this instance; it must have been migrated. */
 export async function openDatabase(config: Pick<Config, "databaseUrl">): Promise<PrismaClient> {

@@ -1,12 +1,13 @@
+import Database from "better-sqlite3";
 import type { Clock, Timer } from "../clock";
-import type { PrismaClient } from "./client";
+import { batchOf, type PrismaClient } from "./client";
 
-/** One set-based statement: it takes many rows as one JSON array (`json_each(?)`). */
+/** One statement that is run for many rows in one transaction. */
 export interface Statement<Row extends object = object> {
   name: string;
   /** Statements of one commit run in ascending order, so that a row is there before others point to it. */
   order: number;
-  /** One `?` for the JSON array of rows; bytes travel as hex (`unhex`), times as milliseconds. */
+  /** `@name` stands for the row's property of that name; times are milliseconds. */
   sql: string;
   /** What a row is about: of several rows with one key only the last is written. */
   key?(row: Row): string;
@@ -33,23 +34,62 @@ export interface GroupCommitOptions {
 /** A noted row is on disk after this time at the latest. */
 const NOTE_DELAY_MS = 1000;
 
+/** Commits that follow one another as close as this are a rush… */
+const RUSH_MS = 25;
+/** …in which notes are gathered for this long: many rows then share the pages they are written to. */
+const RUSH_NOTE_DELAY_MS = 250;
+
+/** The rows of one statement; of those with one key only the last. */
+class Rows {
+  readonly #keyed: Map<string, object> | null;
+  readonly #list: object[] = [];
+
+  constructor(private readonly statement: Statement<never>) {
+    this.#keyed = statement.key ? new Map() : null;
+  }
+
+  get size(): number {
+    return this.#keyed?.size ?? this.#list.length;
+  }
+
+  add(row: object): void {
+    if (!this.#keyed || !this.statement.key) {
+      this.#list.push(row);
+      return;
+    }
+    const key = this.statement.key(row as never);
+    // The last row goes behind the earlier ones of other keys, as it came.
+    this.#keyed.delete(key);
+    this.#keyed.set(key, row);
+  }
+
+  [Symbol.iterator](): Iterator<object> {
+    return this.#keyed?.values() ?? this.#list.values();
+  }
+}
+
 /** Collects rows for a few milliseconds and commits them in one transaction: a commit costs the same for one or 2,000. */
 export class GroupCommit {
+  readonly #batch: ReturnType<typeof batchOf>;
   readonly #delayMs: number;
   readonly #maxRows: number;
   readonly #onerror: (error: unknown, statement: string) => void;
   #units: Unit[] = [];
-  #notes = new Map<Statement<never>, Map<string, object>>();
+  #notes = new Map<Statement<never>, Rows>();
   #noted = 0;
+  /** When the oldest note came, and when rows were last committed that somebody waited for. */
+  #notedSince = 0;
+  #committedAt = Number.NEGATIVE_INFINITY;
   #timer: { timer: Timer; due: number } | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
 
   constructor(
-    private readonly db: Pick<PrismaClient, "$transaction" | "$executeRawUnsafe">,
+    db: PrismaClient,
     private readonly clock: Clock,
     options: GroupCommitOptions = {},
   ) {
+    this.#batch = batchOf(db);
     this.#delayMs = options.delayMs ?? 2;
     this.#maxRows = options.maxRows ?? 2000;
     this.#onerror = options.onerror ?? (() => {});
@@ -73,11 +113,11 @@ export class GroupCommit {
   note<Row extends object>(statement: Statement<Row>, row: Row): void {
     if (this.#closed) return;
     let rows = this.#notes.get(statement);
-    if (!rows) this.#notes.set(statement, (rows = new Map()));
-    const key = statement.key ? statement.key(row) : `#${this.#noted}`;
-    // The last note goes behind the earlier ones of other keys, as it came.
-    if (!rows.delete(key)) this.#noted++;
-    rows.set(key, row);
+    if (!rows) this.#notes.set(statement, (rows = new Rows(statement)));
+    if (this.#noted === 0) this.#notedSince = this.clock.now();
+    const before = rows.size;
+    rows.add(row);
+    this.#noted += rows.size - before;
     this.#schedule(this.#noted >= this.#maxRows ? 0 : NOTE_DELAY_MS);
   }
 
@@ -117,21 +157,26 @@ export class GroupCommit {
     this.#timer?.timer.cancel();
     this.#timer = null;
     if (this.#running || this.#waiting === 0) return;
-    const units = this.#takeNotes();
-    units.push(...this.#units.splice(0, this.#maxRows));
+    const now = this.clock.now();
+    const rush = this.#units.length > 0 && now - this.#committedAt < RUSH_MS;
+    const gather = rush && this.#noted < this.#maxRows && now - this.#notedSince < RUSH_NOTE_DELAY_MS;
+    const units = gather ? [] : this.#takeNotes();
+    if (this.#units.length > 0) {
+      this.#committedAt = now;
+      for (const unit of this.#units.splice(0, this.#maxRows)) units.push(unit);
+    }
     this.#running = this.#commit(units).finally(() => {
       this.#running = null;
       // What came during a commit has waited long enough.
       if (this.#units.length > 0) this.#start();
-      else if (this.#noted > 0) this.#schedule(NOTE_DELAY_MS);
+      else if (this.#noted > 0) this.#schedule(NOTE_DELAY_MS - (this.clock.now() - this.#notedSince));
     });
   }
 
   #takeNotes(): Unit[] {
     const units: Unit[] = [];
     for (const [statement, rows] of this.#notes)
-      for (const row of rows.values())
-        units.push({ entries: [[statement, row]], resolve: null, reject: null });
+      for (const row of rows) units.push({ entries: [[statement, row]], resolve: null, reject: null });
     this.#notes = new Map();
     this.#noted = 0;
     return units;
@@ -140,12 +185,13 @@ export class GroupCommit {
   /** Commits the units in one transaction; when that fails, in halves, down to the one that is at fault. */
   async #commit(units: Unit[]): Promise<void> {
     try {
-      await this.db.$transaction(
-        this.#statements(units).map(([sql, rows]) => this.db.$executeRawUnsafe(sql, rows)),
-      );
+      const statements = byStatement(units);
+      await this.#batch((batch) => {
+        for (const [statement, rows] of statements) batch.run(statement.sql, rows);
+      });
     } catch (error) {
       const [unit] = units;
-      if (units.length > 1 && !isUnavailable(error)) {
+      if (units.length > 1 && isOfRow(error)) {
         const half = units.length >> 1;
         await this.#commit(units.slice(0, half));
         await this.#commit(units.slice(half));
@@ -161,27 +207,23 @@ export class GroupCommit {
     if (unit.reject) unit.reject(error);
     else this.#onerror(error, unit.entries.map(([statement]) => statement.name).join(", "));
   }
-
-  /** One statement with all its rows each, in the order in which they must run. */
-  #statements(units: Unit[]): [sql: string, rows: string][] {
-    const groups = new Map<Statement<never>, Map<string, object>>();
-    for (const { entries } of units) {
-      for (const [statement, row] of entries) {
-        let rows = groups.get(statement);
-        if (!rows) groups.set(statement, (rows = new Map()));
-        const key = statement.key ? statement.key(row as never) : `#${rows.size}`;
-        rows.delete(key);
-        rows.set(key, row);
-      }
-    }
-    return [...groups]
-      .sort(([a], [b]) => a.order - b.order)
-      .map(([statement, rows]) => [statement.sql, JSON.stringify([...rows.values()])]);
-  }
 }
 
-/** The database could not be reached or locked in time: trying row by row would only wait again. */
-function isUnavailable(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return code === "P1008" || code === "P2028" || code === "P2024";
+/** The rows of each statement, in the order in which the statements must run. */
+function byStatement(units: readonly Unit[]): [Statement<never>, Rows][] {
+  const groups = new Map<Statement<never>, Rows>();
+  for (const { entries } of units) {
+    for (const [statement, row] of entries) {
+      let rows = groups.get(statement);
+      if (!rows) groups.set(statement, (rows = new Rows(statement)));
+      rows.add(row);
+    }
+  }
+  return [...groups].sort(([a], [b]) => a.order - b.order);
+}
+
+/** Whether a row may be at fault; when the disk is full or the database locked, trying row by row changes nothing. */
+function isOfRow(error: unknown): boolean {
+  if (!(error instanceof Database.SqliteError)) return true;
+  return /^SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)/.test(error.code);
 }

@@ -58,8 +58,8 @@ export class Directory implements EnrollmentDirectory {
     }
     for (let after = ""; ; ) {
       const rows = await db.registration.findMany({
-        where: { id: { gt: after } },
-        orderBy: { id: "asc" },
+        where: { deviceId: { gt: after } },
+        orderBy: { deviceId: "asc" },
         take: page,
       });
       for (const row of rows) {
@@ -75,7 +75,7 @@ export class Directory implements EnrollmentDirectory {
         });
       }
       if (rows.length < page) break;
-      after = rows[rows.length - 1]?.id ?? "";
+      after = rows[rows.length - 1]?.deviceId ?? "";
     }
     return directory;
   }

@@ -4,15 +4,12 @@ import type { Vault } from "@/server/services/context";
 import type { SessionStore, StoredSession } from "@/server/transport";
 
 const PURPOSE = "dtls-session";
-const field = (name: string) => `value ->> '$.${name}'`;
 
 const putSession: Statement = {
   name: "session.put",
   order: 1,
   sql: `INSERT INTO "DtlsSession" ("id", "address", "port", "state", "reserved", "readTop", "lastUsedAt", "expiresAt")
-    SELECT ${field("id")}, ${field("address")}, ${field("port")}, unhex(${field("state")}),
-      CAST(${field("reserved")} AS INTEGER), CAST(${field("readTop")} AS INTEGER), ${field("at")}, ${field("expiresAt")}
-    FROM json_each(?) WHERE true
+    VALUES (@id, @address, @port, @state, @reserved, @readTop, @at, @expiresAt)
     ON CONFLICT ("id") DO UPDATE SET "address" = excluded."address", "port" = excluded."port",
       "state" = excluded."state", "reserved" = excluded."reserved", "readTop" = excluded."readTop",
       "lastUsedAt" = excluded."lastUsedAt", "expiresAt" = excluded."expiresAt"`,
@@ -21,13 +18,13 @@ const putSession: Statement = {
 const reserveSession: Statement = {
   name: "session.reserve",
   order: 2,
-  sql: `UPDATE "DtlsSession" SET "reserved" = max("reserved", CAST(${field("reserved")} AS INTEGER))
-    FROM json_each(?) WHERE "DtlsSession"."id" = ${field("id")}`,
+  sql: `UPDATE "DtlsSession" SET "reserved" = max("reserved", @reserved)
+    WHERE "id" = @id`,
 };
 
 const touchSession: Statement<{
   id: string;
-  readTop: string;
+  readTop: bigint;
   address: string;
   port: number;
   expiresAt: number;
@@ -35,17 +32,17 @@ const touchSession: Statement<{
 }> = {
   name: "session.touch",
   order: 3,
-  sql: `UPDATE "DtlsSession" SET "readTop" = max("readTop", CAST(${field("readTop")} AS INTEGER)),
-      "address" = ${field("address")}, "port" = ${field("port")},
-      "lastUsedAt" = ${field("at")}, "expiresAt" = ${field("expiresAt")}
-    FROM json_each(?) WHERE "DtlsSession"."id" = ${field("id")}`,
+  sql: `UPDATE "DtlsSession" SET "readTop" = max("readTop", @readTop),
+      "address" = @address, "port" = @port,
+      "lastUsedAt" = @at, "expiresAt" = @expiresAt
+    WHERE "id" = @id`,
   key: (row) => row.id,
 };
 
 const removeSession: Statement = {
   name: "session.remove",
   order: 4,
-  sql: `DELETE FROM "DtlsSession" WHERE "id" IN (SELECT ${field("id")} FROM json_each(?))`,
+  sql: `DELETE FROM "DtlsSession" WHERE "id" = @id`,
 };
 
 /** Established DTLS sessions in the database, their keys sealed; written with the same commits as registrations. */
@@ -84,25 +81,18 @@ export function createSessionStore(options: {
         id: session.id,
         address: session.address,
         port: session.port,
-        state: Buffer.from(vault.seal(session.state, PURPOSE)).toString("hex"),
-        reserved: session.reserved.toString(),
-        readTop: session.readTop.toString(),
+        state: vault.seal(session.state, PURPOSE),
+        reserved: session.reserved,
+        readTop: session.readTop,
         expiresAt: session.expiresAt,
         at: clock.now(),
       });
     },
     reserve(id, upTo) {
-      return commit.add(reserveSession, { id, reserved: upTo.toString() });
+      return commit.add(reserveSession, { id, reserved: upTo });
     },
     touch(id, { readTop, address, port, expiresAt }) {
-      commit.note(touchSession, {
-        id,
-        readTop: readTop.toString(),
-        address,
-        port,
-        expiresAt,
-        at: clock.now(),
-      });
+      commit.note(touchSession, { id, readTop, address, port, expiresAt, at: clock.now() });
     },
     remove(id) {
       commit.note(removeSession, { id });

@@ -37,8 +37,8 @@ export type ChainVerdict<A extends Anchor = Anchor> =
 /** More certificates than this in a chain are nobody's. */
 const MAX_CHAIN = 8;
 
-/** How many leaf certificates are remembered with the path they were verified by. */
-const REMEMBERED_PATHS = 10_000;
+/** How many leaf certificates are remembered with their path: shared ones come again, a device's own hardly ever. */
+const REMEMBERED_PATHS = 256;
 
 interface Path<A extends Anchor> {
   anchor: A;

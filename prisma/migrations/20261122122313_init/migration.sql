@@ -108,8 +108,8 @@ CREATE TABLE "Device" (
 
 -- CreateTable
 CREATE TABLE "Registration" (
-    "id" TEXT NOT NULL PRIMARY KEY,
-    "deviceId" TEXT NOT NULL,
+    "deviceId" TEXT NOT NULL PRIMARY KEY,
+    "id" TEXT NOT NULL,
     "accountId" TEXT NOT NULL,
     "endpointName" TEXT NOT NULL,
     "lifetime" INTEGER NOT NULL,
@@ -208,12 +208,6 @@ CREATE INDEX "Device_caId_idx" ON "Device"("caId");
 
 -- CreateIndex
 CREATE UNIQUE INDEX "Device_accountId_identity_key" ON "Device"("accountId", "identity");
-
--- CreateIndex
-CREATE UNIQUE INDEX "Registration_deviceId_key" ON "Registration"("deviceId");
-
--- CreateIndex
-CREATE INDEX "Registration_expiresAt_idx" ON "Registration"("expiresAt");
 
 -- CreateIndex
 CREATE INDEX "DeviceEvent_accountId_id_idx" ON "DeviceEvent"("accountId", "id");

@@ -223,6 +223,7 @@ export class RegistrationServer {
       [
         updateRegistration,
         {
+          deviceId: device.id,
           id: registration.id,
           lifetime: registration.lifetime,
           binding: registration.binding,

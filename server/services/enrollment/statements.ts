@@ -1,8 +1,5 @@
 import type { Statement } from "../../db";
 
-/** Columns of a row as JSON fields: `value ->> '$.name'`. */
-const field = (name: string) => `value ->> '$.${name}'`;
-
 /** Everything a Bootstrap-Request tells of where a device is and what it came with. */
 export interface EnrollmentRow {
   id: string;
@@ -25,11 +22,10 @@ export const insertDevice: Statement<EnrollmentRow> = {
   order: 10,
   sql: `INSERT INTO "Device" ("id", "accountId", "identity", "endpointName", "state", "executionMode", "caId",
       "bootstrapFingerprint", "bootstrapExpirationDate", "lastSeenAt", "address", "transport", "createdAt", "updatedAt")
-    SELECT ${field("id")}, ${field("accountId")}, ${field("identity")}, ${field("endpointName")},
-      'cloud_enrolling', ${field("executionMode")}, ${field("caId")}, ${field("bootstrapFingerprint")},
-      ${field("bootstrapExpirationDate")}, ${field("at")}, ${field("address")}, ${field("transport")},
-      ${field("at")}, ${field("at")}
-    FROM json_each(?)`,
+    VALUES (@id, @accountId, @identity, @endpointName,
+      'cloud_enrolling', @executionMode, @caId, @bootstrapFingerprint,
+      @bootstrapExpirationDate, @at, @address, @transport,
+      @at, @at)`,
 };
 
 /** A known device asks for bootstrap again: its state stays until it has new credentials. */
@@ -38,11 +34,11 @@ export const startBootstrap: Statement<EnrollmentRow> = {
   order: 20,
   sql: `UPDATE "Device" SET
       "state" = CASE "state" WHEN 'unenrolled' THEN 'cloud_enrolling' ELSE "state" END,
-      "endpointName" = ${field("endpointName")}, "caId" = ${field("caId")},
-      "bootstrapFingerprint" = ${field("bootstrapFingerprint")},
-      "bootstrapExpirationDate" = ${field("bootstrapExpirationDate")},
-      "lastSeenAt" = ${field("at")}, "address" = ${field("address")}, "transport" = ${field("transport")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+      "endpointName" = @endpointName, "caId" = @caId,
+      "bootstrapFingerprint" = @bootstrapFingerprint,
+      "bootstrapExpirationDate" = @bootstrapExpirationDate,
+      "lastSeenAt" = @at, "address" = @address, "transport" = @transport
+    WHERE "id" = @id`,
 };
 
 export interface BootstrappedRow {
@@ -56,8 +52,8 @@ export interface BootstrappedRow {
 export const finishBootstrap: Statement<BootstrappedRow> = {
   name: "device.bootstrapped",
   order: 30,
-  sql: `UPDATE "Device" SET "state" = 'bootstrapped', "bootstrappedAt" = ${field("at")}, "lastSeenAt" = ${field("at")},
-      "deviceKey" = ${field("deviceKey")}, "connectorExpirationDate" = ${field("connectorExpirationDate")},
-      "rebootstrapPending" = 0, "updatedAt" = ${field("at")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+  sql: `UPDATE "Device" SET "state" = 'bootstrapped', "bootstrappedAt" = @at, "lastSeenAt" = @at,
+      "deviceKey" = @deviceKey, "connectorExpirationDate" = @connectorExpirationDate,
+      "rebootstrapPending" = 0, "updatedAt" = @at
+    WHERE "id" = @id`,
 };

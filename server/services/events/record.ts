@@ -45,9 +45,7 @@ export const eventStatement: Statement<EventRow> = {
   name: "event",
   order: 100,
   sql: `INSERT INTO "DeviceEvent" ("id", "accountId", "deviceId", "type", "category", "outcome", "description", "data", "stateChange", "actor", "at")
-SELECT value->>'id', value->>'accountId', value->>'deviceId', value->>'type', value->>'category', value->>'outcome',
-       value->>'description', value->>'data', value->>'stateChange', value->>'actor', value->>'at'
-FROM json_each(?) WHERE true
+VALUES (@id, @accountId, @deviceId, @type, @category, @outcome, @description, @data, @stateChange, @actor, @at)
 ON CONFLICT("id") DO UPDATE SET "data" = excluded."data", "at" = excluded."at", "description" = excluded."description"`,
   key: (row) => row.id,
 };

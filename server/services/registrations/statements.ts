@@ -1,7 +1,5 @@
 import type { Entry, Statement } from "../../db";
 
-const field = (name: string) => `value ->> '$.${name}'`;
-
 /** A registration as it is written; times in milliseconds since 1970. */
 export interface RegistrationRow {
   id: string;
@@ -25,12 +23,10 @@ export interface RegistrationRow {
 export const putRegistration: Statement<RegistrationRow> = {
   name: "registration.put",
   order: 40,
-  sql: `INSERT INTO "Registration" ("id", "deviceId", "accountId", "endpointName", "lifetime", "lwm2mVersion", "binding",
+  sql: `INSERT INTO "Registration" ("deviceId", "id", "accountId", "endpointName", "lifetime", "lwm2mVersion", "binding",
       "queueMode", "rootPath", "objectLinks", "address", "transport", "registeredAt", "updatedAt", "expiresAt")
-    SELECT ${field("id")}, ${field("deviceId")}, ${field("accountId")}, ${field("endpointName")}, ${field("lifetime")},
-      ${field("lwm2mVersion")}, ${field("binding")}, ${field("queueMode")}, ${field("rootPath")}, ${field("objectLinks")},
-      ${field("address")}, ${field("transport")}, ${field("registeredAt")}, ${field("updatedAt")}, ${field("expiresAt")}
-    FROM json_each(?) WHERE true
+    VALUES (@deviceId, @id, @accountId, @endpointName, @lifetime, @lwm2mVersion, @binding,
+      @queueMode, @rootPath, @objectLinks, @address, @transport, @registeredAt, @updatedAt, @expiresAt)
     ON CONFLICT ("deviceId") DO UPDATE SET "id" = excluded."id", "accountId" = excluded."accountId",
       "endpointName" = excluded."endpointName", "lifetime" = excluded."lifetime",
       "lwm2mVersion" = excluded."lwm2mVersion", "binding" = excluded."binding", "queueMode" = excluded."queueMode",
@@ -52,15 +48,16 @@ export interface RegisteredDeviceRow {
 export const markRegistered: Statement<RegisteredDeviceRow> = {
   name: "device.registered",
   order: 41,
-  sql: `UPDATE "Device" SET "state" = 'registered', "registeredAt" = ${field("at")}, "lastSeenAt" = ${field("at")},
-      "address" = ${field("address")}, "transport" = ${field("transport")},
-      "deviceKey" = coalesce(${field("deviceKey")}, "deviceKey"),
-      "connectorExpirationDate" = coalesce(${field("connectorExpirationDate")}, "connectorExpirationDate"),
-      "updatedAt" = ${field("at")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+  sql: `UPDATE "Device" SET "state" = 'registered', "registeredAt" = @at, "lastSeenAt" = @at,
+      "address" = @address, "transport" = @transport,
+      "deviceKey" = coalesce(@deviceKey, "deviceKey"),
+      "connectorExpirationDate" = coalesce(@connectorExpirationDate, "connectorExpirationDate"),
+      "updatedAt" = @at
+    WHERE "id" = @id`,
 };
 
 export interface RegistrationUpdateRow {
+  deviceId: string;
   id: string;
   lifetime: number;
   binding: string;
@@ -76,10 +73,10 @@ export interface RegistrationUpdateRow {
 export const updateRegistration: Statement<RegistrationUpdateRow> = {
   name: "registration.update",
   order: 42,
-  sql: `UPDATE "Registration" SET "lifetime" = ${field("lifetime")}, "binding" = ${field("binding")},
-      "objectLinks" = coalesce(${field("objectLinks")}, "objectLinks"), "address" = ${field("address")},
-      "transport" = ${field("transport")}, "updatedAt" = ${field("updatedAt")}, "expiresAt" = ${field("expiresAt")}
-    FROM json_each(?) WHERE "Registration"."id" = ${field("id")}`,
+  sql: `UPDATE "Registration" SET "lifetime" = @lifetime, "binding" = @binding,
+      "objectLinks" = coalesce(@objectLinks, "objectLinks"), "address" = @address,
+      "transport" = @transport, "updatedAt" = @updatedAt, "expiresAt" = @expiresAt
+    WHERE "deviceId" = @deviceId AND "id" = @id`,
 };
 
 export interface DeviceSeenRow {
@@ -93,8 +90,8 @@ export interface DeviceSeenRow {
 export const markSeen: Statement<DeviceSeenRow> = {
   name: "device.seen",
   order: 43,
-  sql: `UPDATE "Device" SET "lastSeenAt" = ${field("at")}, "address" = ${field("address")}, "transport" = ${field("transport")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+  sql: `UPDATE "Device" SET "lastSeenAt" = @at, "address" = @address, "transport" = @transport
+    WHERE "id" = @id`,
   key: (row) => row.id,
 };
 
@@ -108,40 +105,39 @@ export interface RegistrationEndRow {
 export const removeRegistration: Statement<RegistrationEndRow> = {
   name: "registration.remove",
   order: 50,
-  sql: `DELETE FROM "Registration" WHERE "id" IN (SELECT ${field("id")} FROM json_each(?))`,
+  sql: `DELETE FROM "Registration" WHERE "deviceId" = @deviceId AND "id" = @id`,
 };
 
-const gone = (column: string) =>
-  `${column} IN (SELECT ${field("deviceId")} FROM json_each(?)) AND ${column} NOT IN (SELECT "deviceId" FROM "Registration")`;
+const REGISTERED = `EXISTS (SELECT 1 FROM "Registration" WHERE "deviceId" = @deviceId)`;
+const UNREGISTERED = `NOT ${REGISTERED}`;
 
 /** …and with it the values and observations that hung on it, unless a newer one has come meanwhile. */
 export const removeValues: Statement<RegistrationEndRow> = {
   name: "values.remove",
   order: 51,
-  sql: `DELETE FROM "ResourceValue" WHERE ${gone(`"deviceId"`)}`,
+  sql: `DELETE FROM "ResourceValue" WHERE "deviceId" = @deviceId AND ${UNREGISTERED}`,
 };
 
 export const removeObservations: Statement<RegistrationEndRow> = {
   name: "observations.remove",
   order: 52,
-  sql: `DELETE FROM "Observation" WHERE ${gone(`"deviceId"`)}`,
+  sql: `DELETE FROM "Observation" WHERE "deviceId" = @deviceId AND ${UNREGISTERED}`,
 };
 
 /** The directory's side of a deregistration or expiry. */
 export const markDeregistered: Statement<RegistrationEndRow> = {
   name: "device.deregistered",
   order: 53,
-  sql: `UPDATE "Device" SET "state" = 'deregistered', "updatedAt" = ${field("at")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("deviceId")}
-      AND "Device"."id" NOT IN (SELECT "deviceId" FROM "Registration")`,
+  sql: `UPDATE "Device" SET "state" = 'deregistered', "updatedAt" = @at
+    WHERE "id" = @deviceId AND ${UNREGISTERED}`,
 };
 
 /** The next Register of this device is to be refused (or no longer). */
 export const markRebootstrap: Statement<{ id: string; pending: 0 | 1; at: number }> = {
   name: "device.rebootstrap",
   order: 54,
-  sql: `UPDATE "Device" SET "rebootstrapPending" = ${field("pending")}, "updatedAt" = ${field("at")}
-    FROM json_each(?) WHERE "Device"."id" = ${field("id")}`,
+  sql: `UPDATE "Device" SET "rebootstrapPending" = @pending, "updatedAt" = @at
+    WHERE "id" = @id`,
 };
 
 export interface ValueRow {
@@ -158,8 +154,7 @@ export const putValue: Statement<ValueRow> = {
   name: "value.put",
   order: 60,
   sql: `INSERT INTO "ResourceValue" ("deviceId", "path", "value", "at", "source")
-    SELECT ${field("deviceId")}, ${field("path")}, ${field("value")}, ${field("at")}, ${field("source")}
-    FROM json_each(?) WHERE ${field("deviceId")} IN (SELECT "deviceId" FROM "Registration")
+    SELECT @deviceId, @path, @value, @at, @source WHERE ${REGISTERED}
     ON CONFLICT ("deviceId", "path") DO UPDATE SET "value" = excluded."value", "at" = excluded."at", "source" = excluded."source"`,
   key: (row) => `${row.deviceId} ${row.path}`,
 };
@@ -174,16 +169,14 @@ export const putObservation: Statement<ObservationRow> = {
   name: "observation.put",
   order: 61,
   sql: `INSERT INTO "Observation" ("deviceId", "path", "createdAt")
-    SELECT ${field("deviceId")}, ${field("path")}, ${field("at")}
-    FROM json_each(?) WHERE ${field("deviceId")} IN (SELECT "deviceId" FROM "Registration")
+    SELECT @deviceId, @path, @at WHERE ${REGISTERED}
     ON CONFLICT DO NOTHING`,
 };
 
 export const removeObservation: Statement<Omit<ObservationRow, "at">> = {
   name: "observation.remove",
   order: 62,
-  sql: `DELETE FROM "Observation" WHERE ("deviceId", "path") IN
-    (SELECT ${field("deviceId")}, ${field("path")} FROM json_each(?))`,
+  sql: `DELETE FROM "Observation" WHERE "deviceId" = @deviceId AND "path" = @path`,
 };
 
 /** Rows that clear a registration with its structure and values; all of them belong into one group. */
