@@ -61,6 +61,10 @@ export const gatewayRequests = {
     input: z.object(asked),
     output: z.object({ way: z.enum(["execute", "refuse-registration"]), message: z.string() }),
   },
+  /** Has the device make a new key and ask for a new LwM2M certificate (Pelion's /35011). */
+  "device.renew": { input: z.object(asked), output: operationResult },
+  /** The settings of an account changed. */
+  "account.reload": { input: z.object({}), output: z.object({}) },
   /** The directory entry is gone: forget the registration and end its sessions. */
   "device.removed": { input: z.object(scope), output: z.object({}) },
 } as const;

@@ -28,8 +28,9 @@ export class Admissions {
     private readonly clock: Clock,
   ) {}
 
-  async admit(peer: Peer, request: EnrollmentRequest): Promise<Admission> {
+  async admit(peer: Peer, asked: Omit<EnrollmentRequest, "address">): Promise<Admission> {
     const identity = identityOf(peer);
+    const request = { ...asked, address: peer.remote.address };
     if (identity?.kind === "lwm2m")
       return {
         ok: false,

@@ -30,6 +30,7 @@ export class Directory implements EnrollmentDirectory {
   readonly #registrations = new Map<string, LiveRegistration>();
   readonly #byDevice = new Map<string, LiveRegistration>();
   readonly #linkTexts = new Map<string, string>();
+  readonly #unfinished = new Map<string, Set<string>>();
 
   /** Reads everything; `notBefore` (ms) is the earliest time at which a stored registration may expire. */
   static async load(db: PrismaClient, notBefore: number): Promise<Directory> {
@@ -49,10 +50,16 @@ export class Directory implements EnrollmentDirectory {
           rebootstrapPending: true,
           deviceKey: true,
           bootstrapFingerprint: true,
+          state: true,
+          address: true,
         },
       });
-      for (const { deviceKey, bootstrapFingerprint, ...row } of rows)
-        directory.addDevice({ ...row, secured: Boolean(row.caId ?? deviceKey ?? bootstrapFingerprint) });
+      for (const { deviceKey, bootstrapFingerprint, state, address, ...row } of rows) {
+        const device = { ...row, secured: Boolean(row.caId ?? deviceKey ?? bootstrapFingerprint) };
+        directory.addDevice(device);
+        if (state === "cloud_enrolling" && !deviceKey && row.identity.startsWith("id:") && address)
+          directory.leaveUnfinished(device, address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
+      }
       if (rows.length < page) break;
       after = rows[rows.length - 1]?.id ?? "";
     }
@@ -90,6 +97,29 @@ export class Directory implements EnrollmentDirectory {
 
   countByCa(caId: string): number {
     return this.#caCounts.get(caId) ?? 0;
+  }
+
+  unfinished(caId: string, address: string): DeviceFacts | undefined {
+    for (const id of this.#unfinished.get(`${caId} ${address}`) ?? []) {
+      const device = this.#devices.get(id);
+      if (device) return device;
+    }
+    return undefined;
+  }
+
+  /** Its bootstrap ended before credentials were sent: whoever comes next from there may have the entry. */
+  leaveUnfinished(device: DeviceFacts, address: string): void {
+    const key = `${device.caId} ${address}`;
+    const ids = this.#unfinished.get(key) ?? new Set();
+    this.#unfinished.set(key, ids.add(device.id));
+  }
+
+  /** A bootstrap of this device begins. */
+  takeUnfinished(device: DeviceFacts, address: string): void {
+    const key = `${device.caId} ${address}`;
+    const ids = this.#unfinished.get(key);
+    ids?.delete(device.id);
+    if (ids?.size === 0) this.#unfinished.delete(key);
   }
 
   addDevice(facts: DeviceFacts): void {

@@ -18,9 +18,11 @@ import {
   type Peer,
   type Verifier,
 } from "@/server/transport";
+import { AccountBook } from "./accounts";
 import { Admissions, formatAddress } from "./admission";
 import { BootstrapServer } from "./bootstrap/server";
 import { Directory } from "./directory";
+import { CertificateEnrolment } from "./est";
 import { identityOf } from "./identity";
 import { DeviceOperations } from "./operations";
 import { RegistrationServer } from "./registration/server";
@@ -32,6 +34,8 @@ const DAY_MS = 86_400_000;
 /** Devices that could not update while the gateway was down get this long after its start. */
 const START_GRACE_MS = 30_000;
 const SWEEP_MS = 1000;
+/** What bootstrap writes into /1/x/1, in seconds, unless the account says otherwise. */
+const DEFAULT_LIFETIME_S = 3600;
 /** How long a DTLS session that says nothing is kept: a device may sleep for a day and more. */
 const SESSION_TTL_MS = 7 * DAY_MS;
 
@@ -101,10 +105,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     };
     const trust = new TrustBook(context, deviceCa.certificate, clock);
     await trust.load();
+    const accounts = new AccountBook(db);
+    await accounts.load();
     const admissions = new Admissions(directory, db, clock);
     const onchange = (device: { id: string; accountId: string }, change: "created" | "updated") =>
       tell({ kind: "device", accountId: device.accountId, deviceId: device.id, change });
 
+    const issuer = new DeviceCertificateIssuer(deviceCa, clock);
+    const certificateLifetimeMs = options.certificateLifetimeMs ?? 365 * DAY_MS;
+    const enrolment = new CertificateEnrolment(issuer, clock, certificateLifetimeMs);
     const operations: DeviceOperations = new DeviceOperations({
       clock,
       db,
@@ -114,6 +123,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       timeline,
       publish: tell,
     });
+    await operations.load();
+    const unobserved = (error: unknown) => log.error({ err: error }, "observing anew failed");
     const registrations: RegistrationServer = new RegistrationServer({
       clock,
       directory,
@@ -121,12 +132,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       commit,
       timeline,
       trusts: (caId) => trust.isActive(caId),
-      onregistered: (registration) => {
-        operations
-          .registered(registration)
-          .catch((error) => log.error({ err: error }, "observing anew failed"));
-      },
+      registrationLifetime: (accountId) => accounts.get(accountId).registrationLifetime,
+      enrolment,
+      coap: () => lwm2m,
+      onregistered: (registration) => void operations.registered(registration).catch(unobserved),
+      onmoved: (registration) => void operations.moved(registration).catch(unobserved),
       onended: (registration) => operations.ended(registration),
+      onleft: (registration) => operations.left(registration),
       onchange,
       onsend: (registration, request) => operations.sent(registration, request),
     });
@@ -137,7 +149,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       admissions,
       commit,
       timeline,
-      issuer: new DeviceCertificateIssuer(deviceCa),
+      issuer,
+      enrolment,
+      usesEst: (accountId) => accounts.get(accountId).deviceKeys,
       serverCa: serverCa.certificate,
       lwm2mCertificate: credentials.lwm2m.certificate,
       lwm2mUri: (transport) => {
@@ -147,9 +161,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         if (!found) throw new Error(`There is no LwM2M listener for ${transport}.`);
         return uriOf(config.publicHost, found.listener);
       },
-      certificateLifetimeMs: options.certificateLifetimeMs ?? 365 * DAY_MS,
-      registrationLifetime: 3600,
+      certificateLifetimeMs,
+      registrationLifetime: (accountId) => accounts.get(accountId).registrationLifetime ?? DEFAULT_LIFETIME_S,
       onchange,
+      onended: (registration) => operations.ended(registration),
+      onerror: (error) => log.error({ err: error }, "a bootstrap session failed"),
     });
 
     const onerror = (peer: Peer, message: string) => {
@@ -239,6 +255,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       lwm2m.attach(peer);
     }
 
+    operations.resume().catch(unobserved);
+
     const endSessions = (gone: (peer: Peer) => boolean) => {
       for (const { listener } of listeners) for (const peer of listener.peers()) if (gone(peer)) peer.close();
     };
@@ -263,17 +281,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         for (const caId of gone) if (!trust.has(caId)) directory.forgetCa(caId);
         return { trusted: trust.size };
       },
+      "account.reload": async () => {
+        await accounts.load();
+        return {};
+      },
       "device.read": (input) => operations.read(input),
       "device.write": (input) => operations.write(input),
       "device.execute": (input) => operations.execute(input),
       "device.observe": (input) => operations.observe(input),
       "device.unobserve": (input) => operations.unobserve(input),
       "device.rebootstrap": (input) => operations.rebootstrap(input),
+      "device.renew": (input) => operations.renew(input),
       "device.removed": ({ accountId, deviceId }) => {
         const device = directory.byId(deviceId);
         if (!device || device.accountId !== accountId) return {};
         const registration = directory.removeDevice(deviceId);
-        if (registration) operations.ended(registration);
+        if (registration) operations.left(registration);
         endSessions((peer) => {
           const identity = identityOf(peer);
           return (

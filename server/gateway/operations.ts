@@ -1,9 +1,9 @@
 import type { BusEvent, OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import {
+  type AdoptedObservation,
   type CoapEndpoint,
   CoapFailure,
-  type CoapObservation,
   type CoapRequest,
   type CoapResponse,
   type IncomingRequest,
@@ -34,6 +34,18 @@ const TLV = 11542;
 const TEXT = 0;
 const OPAQUE = 42;
 const SENML_FORMATS = new Set([110, 112]);
+/** Certificate enrolment of Pelion's client. */
+const RENEWAL_PATH = "/35011/0/27002";
+/** What its answers mean (ce_status.h). */
+const RENEWAL_STATUS: Readonly<Record<number, string>> = {
+  1284: "the device has no such certificate (1284)",
+  1285: "the device is busy with another renewal (1285)",
+  1286: "the device did not understand the request (1286)",
+  1287: "the device got no certificate (1287)",
+  1294: "the device may not renew this certificate (1294)",
+};
+/** Devices observed anew at a time after a restart. */
+const RESUME_AT_A_TIME = 50;
 /** A person waits for the answer. */
 const OPERATION_TIMEOUT_MS = 60_000;
 /** An execute of the bootstrap trigger may never be answered, because the device is already gone. */
@@ -59,7 +71,10 @@ type Operation = EventData<"resource.failed">["operation"];
 
 /** What the server asks of registered devices: one request after the other for each of them. */
 export class DeviceOperations {
-  readonly #observations = new Map<string, Map<Path, CoapObservation>>();
+  /** What is observed now, by device. */
+  readonly #observations = new Map<string, Map<Path, AdoptedObservation>>();
+  /** What people want observed, by device; the same as in the database. */
+  readonly #wanted = new Map<string, Set<Path>>();
 
   constructor(private readonly options: OperationOptions) {}
 
@@ -115,9 +130,12 @@ export class DeviceOperations {
 
   async observe(target: Target & { path: Path }): Promise<OperationResult> {
     return this.#operate(target, "observe", async (registration) => {
+      if (automaticObservations(registration).has(target.path))
+        return { response: null, values: [], done: () => {}, note: "the device reports it by itself" };
       const response = await this.#observe(registration, target.path);
       if (response.code !== "2.05") return { response, values: [], done: () => {} };
       const { deviceId } = registration;
+      this.#want(deviceId, target.path);
       await this.options.commit.add(putObservation, {
         deviceId,
         path: target.path,
@@ -134,9 +152,17 @@ export class DeviceOperations {
 
   async unobserve(target: Target & { path: Path }): Promise<OperationResult> {
     return this.#operate(target, "unobserve", async (registration) => {
+      if (automaticObservations(registration).has(target.path))
+        return {
+          response: null,
+          values: [],
+          done: () => {},
+          note: "the device goes on to report it by itself",
+        };
       const running = this.#observations.get(registration.deviceId);
       const observation = running?.get(target.path);
       running?.delete(target.path);
+      this.#wanted.get(registration.deviceId)?.delete(target.path);
       await this.options.commit.add(removeObservation, {
         deviceId: registration.deviceId,
         path: target.path,
@@ -144,6 +170,28 @@ export class DeviceOperations {
       await observation?.cancel();
       this.#announce(registration);
       return { response: null, values: [], done: () => this.#tell(target, "resource.unobserved", {}) };
+    });
+  }
+
+  /** Has a device of Pelion's kind make a new key and ask for a new certificate, and says what came of it. */
+  async renew(target: Target): Promise<OperationResult> {
+    return this.#operate({ ...target, path: RENEWAL_PATH }, "execute", async (registration) => {
+      const response = await this.#request(registration, RENEWAL_PATH, {
+        method: "POST",
+        contentFormat: TEXT,
+        payload: certificateName("LWM2M"),
+      });
+      if (!response.code.startsWith("2.")) return { response, values: [], done: () => {} };
+      const words = Buffer.from(response.payload).toString("utf8").trim();
+      const status = words === "" ? 0 : Number(words);
+      if (status !== 0)
+        throw new ContentError(RENEWAL_STATUS[status] ?? `the device says ${words.slice(0, 40)}`);
+      return {
+        response,
+        values: [],
+        done: () => this.#tell({ ...target, path: RENEWAL_PATH }, "resource.executed", {}),
+        note: "the device has a new certificate and uses it from its next handshake on",
+      };
     });
   }
 
@@ -201,25 +249,46 @@ export class DeviceOperations {
 
   /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
   async registered(registration: LiveRegistration): Promise<void> {
-    const wanted = await this.options.db.observation.findMany({
-      where: { deviceId: registration.deviceId },
-      select: { path: true },
-    });
-    for (const { path } of wanted) {
-      try {
-        await this.#observe(registration, path);
-      } catch (error) {
-        if (!(error instanceof CoapFailure || error instanceof ServiceError)) throw error;
-        if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
-      }
-    }
-    if (wanted.length > 0) this.#announce(registration);
+    this.#keep(registration, presentedValues(registration, this.options.clock.now()), "notify");
+    this.#adoptAutomatic(registration);
+    await this.#observeAnew(registration);
   }
 
-  /** A registration is gone: nothing of it is asked or observed any longer. */
+  /** The device goes on with its registration on another session: what it notifies there is still wanted. */
+  async moved(registration: LiveRegistration): Promise<void> {
+    const running = this.#observations.get(registration.deviceId);
+    // After a restart nothing is known of what was observed before.
+    if (!running) return this.registered(registration);
+    const automatic = automaticObservations(registration);
+    for (const [path, { token }] of running) this.#adopt(registration, path, token, automatic.has(path));
+  }
+
+  /** Reads what is wanted of whom, once at the start. */
+  async load(): Promise<void> {
+    for (const { deviceId, path } of await this.options.db.observation.findMany()) this.#want(deviceId, path);
+  }
+
+  /** After a restart: devices whose sessions went on are observed anew, a few at a time. */
+  async resume(): Promise<void> {
+    const queue = [...this.options.directory.registrations()].filter(({ peer }) => peer !== null);
+    for (const registration of queue) this.#adoptAutomatic(registration);
+    const worker = async () => {
+      for (let registration = queue.pop(); registration; registration = queue.pop())
+        await this.#observeAnew(registration);
+    };
+    await Promise.all(Array.from({ length: RESUME_AT_A_TIME }, worker));
+  }
+
+  /** A registration is over: nothing of it is asked or observed any longer. */
   ended(registration: LiveRegistration): void {
     this.#observations.delete(registration.deviceId);
     if (registration.peer) this.options.coap().forget(registration.peer);
+  }
+
+  /** The device left: what was wanted of it is void, as it is in the database. */
+  left(registration: LiveRegistration): void {
+    this.ended(registration);
+    this.#wanted.delete(registration.deviceId);
   }
 
   /** Values that a device sends by itself [LwM2M-Core 1.1.1 §6.4.6]. */
@@ -252,6 +321,8 @@ export class DeviceOperations {
       response: CoapResponse | null;
       values: PathValue[];
       done: () => void;
+      /** What a person should know though it went well. */
+      note?: string;
     }>,
   ): Promise<OperationResult> {
     const { directory } = this.options;
@@ -279,10 +350,10 @@ export class DeviceOperations {
     if (!registration.peer || registration.peer.closed)
       return failed("the device is not connected at the moment; it is back with its next update", null);
     try {
-      const { response, values, done } = await run(registration);
+      const { response, values, done, note } = await run(registration);
       if (response && !response.code.startsWith("2.")) return failed(explain(response), response.code);
       done();
-      return { ok: true, code: response?.code ?? null, message: "", values };
+      return { ok: true, code: response?.code ?? null, message: note ?? "", values };
     } catch (error) {
       if (error instanceof CoapFailure || error instanceof ContentError) return failed(error.message, null);
       throw error;
@@ -357,9 +428,48 @@ export class DeviceOperations {
     return observation.first;
   }
 
+  #want(deviceId: string, path: Path): void {
+    this.#wanted.set(deviceId, (this.#wanted.get(deviceId) ?? new Set()).add(path));
+  }
+
+  async #observeAnew(registration: LiveRegistration): Promise<void> {
+    for (const path of [...(this.#wanted.get(registration.deviceId) ?? [])]) {
+      try {
+        await this.#observe(registration, path);
+      } catch (error) {
+        if (!(error instanceof CoapFailure || error instanceof ContentError)) throw error;
+        if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
+      }
+    }
+    if (this.#observations.has(registration.deviceId)) this.#announce(registration);
+  }
+
+  /** Pelion's client notifies some resources by itself, with tokens that it told when it registered. */
+  #adoptAutomatic(registration: LiveRegistration): void {
+    for (const [path, token] of automaticObservations(registration))
+      this.#adopt(registration, path, token, true);
+  }
+
+  #adopt(registration: LiveRegistration, path: Path, token: string, automatic: boolean): void {
+    const { peer, deviceId } = registration;
+    if (!peer || peer.closed) return;
+    const running = this.#observations.get(deviceId) ?? new Map<Path, AdoptedObservation>();
+    this.#observations.set(deviceId, running);
+    const request = automatic
+      ? null
+      : { method: "GET" as const, path: segments(registration, path), accept: preferred(registration, path) };
+    running.set(
+      path,
+      this.options
+        .coap()
+        .adopt(peer, token, request, (notification) => this.#notified(registration, path, notification)),
+    );
+  }
+
   #notified(registration: LiveRegistration, path: Path, notification: CoapResponse): void {
     if (!notification.code.startsWith("2.")) {
       this.#observations.get(registration.deviceId)?.delete(path);
+      this.#wanted.get(registration.deviceId)?.delete(path);
       this.options.commit.note(removeObservation, { deviceId: registration.deviceId, path });
       this.#announce(registration);
       this.#failedValue(registration, path, `the device ended the observation with ${notification.code}`);
@@ -440,6 +550,44 @@ function preferred(registration: LiveRegistration, path: Path): number {
 function nameOf(path: Path): { name?: string } {
   const name = resourceDefinition(path)?.name;
   return name ? { name } : {};
+}
+
+/** Path and token (hex) of each resource that the device notifies by itself: `aobs` in its links. */
+function automaticObservations(registration: LiveRegistration): ReadonlyMap<Path, string> {
+  const tokens = new Map<Path, string>();
+  if (!registration.deltaLinks) return tokens;
+  for (const { target, attributes } of parseLinks(registration.objectLinks)) {
+    const number = Number(attributes.get("aobs"));
+    if (Number.isInteger(number) && number >= 1 && number <= 0xffff)
+      tokens.set(withoutRoot(target, registration.rootPath), number.toString(16).padStart(4, "0"));
+  }
+  return tokens;
+}
+
+/** Values that came with the links (`v`), opaque ones in base64. */
+function presentedValues(registration: LiveRegistration, at: number): PathValue[] {
+  if (!registration.deltaLinks) return [];
+  return parseLinks(registration.objectLinks).flatMap(({ target, attributes }) => {
+    const text = attributes.get("v");
+    if (text === null || text === undefined) return [];
+    try {
+      return decodeContent(TEXT, Buffer.from(text), withoutRoot(target, registration.rootPath)).map(
+        (value) => ({
+          ...value,
+          at,
+        }),
+      );
+    } catch (error) {
+      if (error instanceof ContentError) return [];
+      throw error;
+    }
+  });
+}
+
+/** A name as the client's TLV has it: type, length, and the text with a zero behind it. */
+function certificateName(name: string): Buffer {
+  const text = Buffer.from(`${name}\0`);
+  return Buffer.concat([Buffer.of(0, 1, text.length >> 8, text.length & 255), text]);
 }
 
 const CODES: Readonly<Record<string, string>> = {

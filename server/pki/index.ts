@@ -1,6 +1,7 @@
 export { BundleError, bundleFiles, developerBundle, readBundle } from "./bundle";
 export type { Bundle, BundleInput } from "./bundle-types";
 export { type Anchor, verifyChain } from "./chain";
+export { type CertificateRequest, parseCertificateRequest } from "./csr";
 export { DerError } from "./der";
 export {
   type Credentials,

@@ -14,12 +14,13 @@ import {
   parseLinks,
   type ResourceValue,
 } from "@/server/lwm2m";
-import type { DeviceCertificateIssuer } from "@/server/pki";
-import { finishBootstrap } from "@/server/services/enrollment/statements";
+import { DerError, type DeviceCertificateIssuer } from "@/server/pki";
+import { finishBootstrap, putCredentials } from "@/server/services/enrollment/statements";
 import { clearRegistration } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
 import { type Admissions, formatAddress } from "../admission";
-import type { DeviceFacts, Directory } from "../directory";
+import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
+import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { identityOf } from "../identity";
 import type { Timeline } from "../timeline";
 import { type AccountPlace, placeAccount } from "./account";
@@ -33,6 +34,9 @@ const STEP_TIMEOUT_MS = 100_000;
 /** Security modes of /0/x/2 [LwM2M-Core 1.1.1 §E.1]. */
 const MODE_CERTIFICATE = 2;
 const MODE_NOSEC = 3;
+/** Pelion's own: the device makes its key and asks for a certificate on the same connection. */
+const MODE_EST = 4;
+const MODES = { certificate: MODE_CERTIFICATE, est: MODE_EST, nosec: MODE_NOSEC } as const;
 /** Certificate usage of /0/x/15: the CA in /0/x/4 is the trust anchor. */
 const USAGE_TRUST_ANCHOR = 2;
 
@@ -44,6 +48,9 @@ export interface BootstrapOptions {
   commit: GroupCommit;
   timeline: Timeline;
   issuer: DeviceCertificateIssuer;
+  enrolment: CertificateEnrolment;
+  /** Whether devices of Pelion's kind make their own keys in this account. */
+  usesEst(accountId: string): boolean;
   /** DER. */
   serverCa: Uint8Array;
   /** DER; what a LwM2M 1.0 client pins. */
@@ -53,8 +60,12 @@ export interface BootstrapOptions {
   /** How long an issued LwM2M certificate is valid, ms. */
   certificateLifetimeMs: number;
   /** Lifetime that is written into /1/x/1, seconds. */
-  registrationLifetime: number;
+  registrationLifetime(accountId: string): number;
   onchange(device: DeviceFacts, change: "created" | "updated"): void;
+  /** The registration that a device had before it bootstrapped again is void. */
+  onended(registration: LiveRegistration): void;
+  /** An error that is no device's fault. */
+  onerror(error: unknown): void;
 }
 
 interface BootstrapQuery {
@@ -78,14 +89,34 @@ interface Credentials {
   notAfter: number;
 }
 
+/** What came out of a session: what is written into the directory. */
+interface Outcome {
+  fingerprint: string | null;
+  notAfter: number | null;
+}
+
 interface Session {
+  device: DeviceFacts;
+  endpointName: string;
+  peer: Peer;
+  query: BootstrapQuery;
+  mode: "certificate" | "est" | "nosec";
+  /** Its entry is new, and the device has never heard of its ID. */
+  fresh: boolean;
   cancelled: boolean;
   startedAt: number;
 }
 
+/** Most devices that hold a key of an enrolment that broke off are soon back. */
+const REMEMBERED_TRAPS = 10_000;
+
 /** Answers Bootstrap-Requests and takes each device through its session [LwM2M-Core 1.1.1 §6.1.7]. */
 export class BootstrapServer {
   readonly #sessions = new Map<string, Session>();
+  /** Sessions whose device is to ask for a certificate now. */
+  readonly #enrolling = new WeakMap<Peer, Session>();
+  /** Devices, by certificate and address, that hold a key of an enrolment which broke off. */
+  readonly #trapped = new Set<string>();
 
   constructor(private readonly options: BootstrapOptions) {}
 
@@ -95,17 +126,23 @@ export class BootstrapServer {
   }
 
   async handle(request: IncomingRequest): Promise<OutgoingResponse> {
+    if (isEnrolment(request.path)) return request.method === "POST" ? this.#enrol(request) : { code: "4.05" };
     if (request.path.length !== 1 || request.path[0] !== "bs") return { code: "4.04" };
     if (request.method !== "POST") return { code: "4.05" };
     if (!request.confirmable) return { code: "4.00", payload: "A Bootstrap-Request is sent as CON." };
     const query = parseQuery(request.query);
     if (typeof query === "string") return { code: "4.00", payload: query };
+    if (!query.endpointName && !identityOf(request.peer))
+      return { code: "4.00", payload: "A device without transport security has to name itself (ep)." };
     return this.#start(request.peer, query);
   }
 
   async #start(peer: Peer, query: BootstrapQuery): Promise<OutgoingResponse> {
     const { admissions, timeline, directory, commit, clock } = this.options;
-    const admission = await admissions.admit(peer, { ...query, keepsDeviceId: query.clientVersion !== null });
+    const pelion = query.clientVersion !== null;
+    // It never acknowledges a separate response, and its blocks are half as large as others'.
+    if (pelion) this.options.coap().adjust(peer, { blockSize: 512, piggybackMs: Number.POSITIVE_INFINITY });
+    const admission = await admissions.admit(peer, { ...query, keepsDeviceId: pelion });
     const from = { address: formatAddress(peer), transport: peer.transport };
     if (!admission.ok) {
       const { accountId, message } = admission;
@@ -123,6 +160,7 @@ export class BootstrapServer {
     }
 
     const { device, created, endpointName, rows } = admission;
+    directory.takeUnfinished(device, peer.remote.address);
     try {
       await commit.addAll(rows);
     } catch (error) {
@@ -141,96 +179,184 @@ export class BootstrapServer {
     // A second authorised request of the device takes over; an answer of the first that comes late is nobody's.
     const former = this.#sessions.get(deviceId);
     if (former) former.cancelled = true;
-    const session: Session = { cancelled: false, startedAt: clock.now() };
+    const session: Session = {
+      device,
+      endpointName,
+      peer,
+      query,
+      mode: this.#mode(peer, query, accountId),
+      fresh: created || (pelion && query.deviceId === null && device.identity.startsWith("id:")),
+      cancelled: false,
+      startedAt: clock.now(),
+    };
     this.#sessions.set(deviceId, session);
+    const before = peer.onclose;
+    peer.onclose = (reason) => {
+      before?.(reason);
+      if (this.#enrolling.get(peer) === session)
+        this.#fail(session, new StepFailure("the enrolment", reason));
+    };
     // The first request may not overtake the answer.
-    return { code: "2.04", sent: () => void this.#run(session, peer, device, endpointName, query) };
+    return {
+      code: "2.04",
+      sent: () => {
+        this.#run(session).catch((error) => this.#fail(session, error));
+      },
+    };
   }
 
-  async #run(
-    session: Session,
-    peer: Peer,
-    device: DeviceFacts,
-    endpointName: string,
-    query: BootstrapQuery,
-  ): Promise<void> {
-    const { timeline, commit, directory, clock } = this.options;
+  #mode(peer: Peer, query: BootstrapQuery, accountId: string): Session["mode"] {
+    if (!identityOf(peer)) return "nosec";
+    // The reference device calls itself by our own name and leaves its key to the server.
+    const makesKeys = query.clientVersion !== null && !query.clientVersion.startsWith("gangway-");
+    if (!makesKeys || !this.options.usesEst(accountId)) return "certificate";
+    return this.#trapped.delete(trapKey(peer)) ? "certificate" : "est";
+  }
+
+  async #run(session: Session): Promise<void> {
+    const { commit } = this.options;
+    const { device, peer, endpointName, query, mode } = session;
     const { accountId, id: deviceId } = device;
     const steps = new Steps(peer, this.options.coap(), () => session.cancelled);
+    const pelion = query.clientVersion !== null;
+    const place = pelion ? PELION_PLACE : placeAccount(await discover(steps), SHORT_SERVER_ID);
+
+    const credentials = mode === "certificate" ? this.#credentials(device, endpointName) : null;
+    const uri = pelion
+      ? `${pelionScheme(this.options.lwm2mUri(peer.transport))}?aid=${accountId}`
+      : this.options.lwm2mUri(peer.transport);
+    if (credentials) this.#issued(session, credentials, uri);
     try {
-      const pelion = query.clientVersion !== null;
-      const place = pelion ? PELION_PLACE : placeAccount(await discover(steps), SHORT_SERVER_ID);
-
-      const credentials = this.#credentials(peer, device, endpointName);
-      const uri = pelion
-        ? `${pelionScheme(this.options.lwm2mUri(peer.transport))}?aid=${accountId}`
-        : this.options.lwm2mUri(peer.transport);
-      if (credentials)
-        timeline.note("bootstrap.credentials-issued", {
-          accountId,
-          deviceId,
-          data: {
-            fingerprint: credentials.fingerprint,
-            notAfter: new Date(credentials.notAfter).toISOString(),
-            serverUri: uri,
-          },
-        });
-
       await this.#write(
         steps,
         device,
         pelion,
         0,
         place.securityInstance,
-        this.#security(uri, place, credentials),
+        this.#security(uri, place, mode, credentials),
       );
-      await this.#write(steps, device, pelion, 1, place.serverInstance, this.#server(peer, pelion));
-      await steps.take("Finish", {
-        method: "POST",
-        path: ["bs"],
-        ...(pelion && { query: [`iep=${deviceId}`] }),
-      });
-
-      const at = clock.now();
-      const registration = directory.registrationOf(deviceId);
-      await commit.addAll([
-        ...(registration ? clearRegistration({ id: registration.id, deviceId, at }) : []),
-        [
-          finishBootstrap,
-          {
-            id: deviceId,
-            deviceKey: credentials?.fingerprint ?? null,
-            connectorExpirationDate: credentials?.notAfter ?? null,
-            at,
-          },
-        ],
-      ]);
-      if (registration && directory.registrationOf(deviceId) === registration)
-        directory.removeRegistration(registration);
-      device.rebootstrapPending = false;
-      timeline.note("bootstrap.finished", {
-        accountId,
-        deviceId,
-        data: { durationMs: at - session.startedAt },
-      });
-      this.options.onchange(device, "updated");
     } catch (error) {
-      if (session.cancelled) return;
-      const { step, reason, code } = describeFailure(error);
-      timeline.note("bootstrap.failed", {
-        accountId,
-        deviceId,
-        data: { reason, ...(step && { step }), ...(code && { code }) },
+      // A key that an interrupted enrolment left on the device makes it refuse the mode for good; with a key from
+      // here it is free again.
+      if (mode === "est" && error instanceof StepFailure && error.code === "4.00") this.#trap(peer);
+      throw error;
+    }
+    await this.#write(steps, device, pelion, 1, place.serverInstance, this.#server(peer, accountId, pelion));
+    if (credentials && session.fresh) {
+      await commit.add(putCredentials, {
+        id: deviceId,
+        deviceKey: credentials.fingerprint,
+        connectorExpirationDate: credentials.notAfter,
       });
-      if (!(error instanceof StepFailure)) throw error;
-    } finally {
-      if (this.#sessions.get(deviceId) === session) this.#sessions.delete(deviceId);
+      session.fresh = false;
+    }
+    if (mode === "est") this.#enrolling.set(peer, session);
+    await steps.take("Finish", {
+      method: "POST",
+      path: ["bs"],
+      ...(pelion && { query: [`iep=${deviceId}`] }),
+    });
+    if (mode !== "est")
+      await this.#finish(session, {
+        fingerprint: credentials?.fingerprint ?? null,
+        notAfter: credentials?.notAfter ?? null,
+      });
+  }
+
+  /** A certificate for the key that the device made, which ends its bootstrap. */
+  async #enrol({ peer, payload }: IncomingRequest): Promise<OutgoingResponse> {
+    const session = this.#enrolling.get(peer);
+    // Its answer to a refusal is to wait until the connection ends, and then to bootstrap again.
+    if (!session || session.cancelled)
+      return { code: "4.03", payload: "There is no bootstrap under way.", sent: () => peer.close() };
+    const { device, endpointName } = session;
+    try {
+      const enrolled = this.options.enrolment.enrol(payload, {
+        deviceId: device.id,
+        accountId: device.accountId,
+        endpointName,
+      });
+      this.#enrolling.delete(peer);
+      session.fresh = false;
+      this.#issued(session, enrolled, null);
+      await this.#finish(session, enrolled);
+      return enrolmentAnswer([enrolled.certificate]);
+    } catch (error) {
+      this.#enrolling.delete(peer);
+      const reason =
+        error instanceof DerError ? `the certificate request cannot be used: ${error.message}` : null;
+      this.#trap(peer);
+      this.#fail(session, reason ? new StepFailure("the enrolment", reason, "4.00") : error);
+      return { code: reason ? "4.00" : "5.00", sent: () => peer.close() };
     }
   }
 
+  #issued(
+    session: Session,
+    { fingerprint, notAfter }: { fingerprint: string; notAfter: number },
+    uri: string | null,
+  ) {
+    const { accountId, id: deviceId } = session.device;
+    this.options.timeline.note("bootstrap.credentials-issued", {
+      accountId,
+      deviceId,
+      data: { fingerprint, notAfter: new Date(notAfter).toISOString(), ...(uri && { serverUri: uri }) },
+    });
+  }
+
+  /** The device has everything: what it had registered before is void. */
+  async #finish(session: Session, outcome: Outcome): Promise<void> {
+    const { commit, clock, directory, timeline } = this.options;
+    const { device } = session;
+    const { accountId, id: deviceId } = device;
+    const at = clock.now();
+    const registration = directory.registrationOf(deviceId);
+    // Its Register may be here before the commit is done.
+    device.rebootstrapPending = false;
+    if (registration && directory.removeRegistration(registration)) this.options.onended(registration);
+    await commit.addAll([
+      ...(registration ? clearRegistration({ id: registration.id, deviceId, at }) : []),
+      [
+        finishBootstrap,
+        { id: deviceId, deviceKey: outcome.fingerprint, connectorExpirationDate: outcome.notAfter, at },
+      ],
+    ]);
+    this.#end(session);
+    timeline.note("bootstrap.finished", {
+      accountId,
+      deviceId,
+      data: { durationMs: at - session.startedAt },
+    });
+    this.options.onchange(device, "updated");
+  }
+
+  #fail(session: Session, error: unknown): void {
+    const { device, peer, fresh } = session;
+    this.#enrolling.delete(peer);
+    this.#end(session);
+    if (session.cancelled) return;
+    if (fresh && device.identity.startsWith("id:"))
+      this.options.directory.leaveUnfinished(device, peer.remote.address);
+    const { step, reason, code } = describeFailure(error);
+    this.options.timeline.note("bootstrap.failed", {
+      accountId: device.accountId,
+      deviceId: device.id,
+      data: { reason, ...(step && { step }), ...(code && { code }) },
+    });
+    if (!(error instanceof StepFailure)) this.options.onerror(error);
+  }
+
+  #end(session: Session): void {
+    if (this.#sessions.get(session.device.id) === session) this.#sessions.delete(session.device.id);
+  }
+
+  #trap(peer: Peer): void {
+    if (this.#trapped.size >= REMEMBERED_TRAPS) this.#trapped.clear();
+    this.#trapped.add(trapKey(peer));
+  }
+
   /** A fresh key and certificate; both leave the process with the write and are kept nowhere. */
-  #credentials(peer: Peer, device: DeviceFacts, endpointName: string): Credentials | null {
-    if (!identityOf(peer)) return null;
+  #credentials(device: DeviceFacts, endpointName: string): Credentials {
     const now = this.options.clock.now();
     const issued = this.options.issuer.issue({
       deviceId: device.id,
@@ -242,12 +368,18 @@ export class BootstrapServer {
     return { ...issued, privateKey: issued.privateKey, notAfter: issued.notAfter.getTime() };
   }
 
-  #security(uri: string, place: AccountPlace, credentials: Credentials | null): Resources {
+  #security(
+    uri: string,
+    place: AccountPlace,
+    mode: Session["mode"],
+    credentials: Credentials | null,
+  ): Resources {
     const resources: Resources = [
       { id: 0, value: { type: "string", value: uri } },
       { id: 1, value: { type: "boolean", value: false } },
-      { id: 2, value: { type: "integer", value: String(credentials ? MODE_CERTIFICATE : MODE_NOSEC) } },
+      { id: 2, value: { type: "integer", value: String(MODES[mode]) } },
     ];
+    if (mode === "est") resources.push({ id: 4, value: this.options.serverCa });
     if (credentials) {
       // Before 1.1 there is no certificate usage: what stands in resource 4 is the server's own certificate, except for
       // Pelion's client, which reads it as the CA.
@@ -264,11 +396,11 @@ export class BootstrapServer {
     return resources.sort((a, b) => a.id - b.id);
   }
 
-  #server(peer: Peer, pelion: boolean): Resources {
+  #server(peer: Peer, accountId: string, pelion: boolean): Resources {
     const tcp = peer.transport === "tcp" || peer.transport === "tls";
     return [
       { id: 0, value: { type: "integer", value: String(SHORT_SERVER_ID) } },
-      { id: 1, value: { type: "integer", value: String(this.options.registrationLifetime) } },
+      { id: 1, value: { type: "integer", value: String(this.options.registrationLifetime(accountId)) } },
       { id: 6, value: { type: "boolean", value: true } },
       // Pelion's client says U over TCP too, and so it was never asked to know T.
       { id: 7, value: { type: "string", value: tcp && !pelion ? "T" : "U" } },
@@ -300,6 +432,9 @@ export class BootstrapServer {
     });
   }
 }
+
+/** One device among those that share a certificate, as far as can be told. */
+const trapKey = (peer: Peer) => `${peer.identity?.fingerprint} ${peer.remote.address}`;
 
 /** Pelion's client knows coap and coaps only; UDP or TCP was chosen when it was built. */
 const pelionScheme = (uri: string) => uri.replace("+tcp://", "://");

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "@/server/clock";
-import type { IncomingRequest, OutgoingResponse } from "@/server/coap";
+import type { CoapEndpoint, IncomingRequest, OutgoingResponse } from "@/server/coap";
 import type { Entry, GroupCommit } from "@/server/db";
 import {
   formatLinks,
@@ -12,6 +12,8 @@ import {
   parseUpdate,
   readObjectLinks,
 } from "@/server/lwm2m";
+import { DerError } from "@/server/pki";
+import { putCredentials } from "@/server/services/enrollment/statements";
 import { HOLD_COUNT, HOLD_MS, HOLD_WINDOW_MS, HoldKeeper } from "@/server/services/registrations/hold";
 import {
   endRegistration,
@@ -23,6 +25,7 @@ import {
 import type { Peer } from "@/server/transport";
 import { type Admissions, formatAddress } from "../admission";
 import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
+import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { type GatewayIdentity, identityOf } from "../identity";
 import type { Timeline } from "../timeline";
 
@@ -34,10 +37,18 @@ export interface RegistrationOptions {
   timeline: Timeline;
   /** Whether this trusted certificate still counts. */
   trusts(caId: string): boolean;
+  /** Seconds that an account wants its devices to register for; null: what they ask for. */
+  registrationLifetime(accountId: string): number | null;
+  enrolment: CertificateEnrolment;
+  coap(): CoapEndpoint;
   /** A device is registered (its structure is known and its queue can move); runs after the answer was sent. */
   onregistered(registration: LiveRegistration): void;
-  /** A registration is gone; pending operations and observations are void. */
+  /** A registered device went on over another session. */
+  onmoved(registration: LiveRegistration): void;
+  /** A registration gave way to a newer one of the device; pending operations and observations of it are void. */
   onended(registration: LiveRegistration): void;
+  /** A device deregistered or its registration expired. */
+  onleft(registration: LiveRegistration): void;
   onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
   /** Values that came with a Send. */
   onsend(registration: LiveRegistration, request: IncomingRequest): Promise<OutgoingResponse>;
@@ -62,6 +73,7 @@ export class RegistrationServer {
     if (root === "dp" && rest.length === 0) return this.#send(request);
     if (root === ".well-known" && rest[0] === "core" && request.method === "GET")
       return { code: "2.05", contentFormat: 40, payload: '</rd>;rt="core.rd"' };
+    if (isEnrolment(request.path)) return request.method === "POST" ? this.#renew(request) : { code: "4.05" };
     if (root !== "rd") return { code: "4.04" };
     // A device that cannot be answered cannot be registered; on a stream everything is acknowledged.
     if (!request.confirmable && (request.peer.transport === "udp" || request.peer.transport === "dtls"))
@@ -105,12 +117,16 @@ export class RegistrationServer {
     // Pelion's client reads account and ID off its location; for everyone else it is a secret of the session, since
     // without transport security the location is all that tells one device from another.
     const pelion = "mccv" in parameters.attributes;
+    if (pelion) this.options.coap().adjust(peer, { blockSize: 512, piggybackMs: Number.POSITIVE_INFINITY });
+    // It takes its lifetime from Max-Age, from a minute on.
+    const told = pelion ? this.options.registrationLifetime(device.accountId) : null;
+    const lifetime = told ?? parameters.lifetime;
     const registration: LiveRegistration = {
       id: pelion ? `${device.accountId}/${device.id}` : randomBytes(8).toString("hex"),
       deviceId: device.id,
       accountId: device.accountId,
       endpointName,
-      lifetime: parameters.lifetime,
+      lifetime,
       lwm2mVersion: parameters.lwm2mVersion,
       binding: parameters.binding,
       queueMode: parameters.queueMode ? 1 : 0,
@@ -119,7 +135,7 @@ export class RegistrationServer {
       ...from,
       registeredAt: at,
       updatedAt: at,
-      expiresAt: at + parameters.lifetime * 1000,
+      expiresAt: at + lifetime * 1000,
       peer,
       deltaLinks: pelion,
       keepAlive: null,
@@ -151,6 +167,7 @@ export class RegistrationServer {
     return {
       code: "2.01",
       locationPath: ["rd", ...registration.id.split("/")],
+      ...(told !== null && { maxAge: told }),
       sent: () => {
         if (former) {
           this.options.onended(former);
@@ -241,6 +258,7 @@ export class RegistrationServer {
       code: "2.04",
       sent: () => {
         if (formerPeer && formerPeer !== peer) formerPeer.close();
+        if (formerPeer !== peer) this.options.onmoved(registration);
         const changed =
           lifetimeChanged || addressChanged || (links && links.added.length + links.removed.length > 0);
         const data = {
@@ -283,7 +301,7 @@ export class RegistrationServer {
     return {
       code: "2.02",
       sent: () => {
-        this.options.onended(registration);
+        this.options.onleft(registration);
         timeline.note("registration.deregistered", {
           accountId: device.accountId,
           deviceId: device.id,
@@ -292,6 +310,37 @@ export class RegistrationServer {
         this.options.onchange(device, "updated");
       },
     };
+  }
+
+  /** A certificate for a new key, asked for on the session of the one before (renewal). */
+  async #renew({ peer, payload }: IncomingRequest): Promise<OutgoingResponse> {
+    const { directory, enrolment, commit, timeline } = this.options;
+    const identity = identityOf(peer);
+    const device = identity?.kind === "lwm2m" ? directory.byId(identity.deviceId) : undefined;
+    if (identity?.kind !== "lwm2m" || !device || device.accountId !== identity.accountId)
+      return { code: "4.03", payload: "There is no device to issue a certificate for." };
+    const scope = { accountId: device.accountId, deviceId: device.id };
+    try {
+      const { certificate, fingerprint, notAfter } = enrolment.enrol(payload, {
+        ...scope,
+        endpointName: identity.commonName,
+      });
+      await commit.add(putCredentials, {
+        id: device.id,
+        deviceKey: fingerprint,
+        connectorExpirationDate: notAfter,
+      });
+      timeline.note("certificate.renewed", {
+        ...scope,
+        data: { fingerprint, notAfter: new Date(notAfter).toISOString() },
+      });
+      this.options.onchange(device, "updated");
+      return enrolmentAnswer([certificate]);
+    } catch (error) {
+      if (!(error instanceof DerError)) throw error;
+      this.#complain(peer, "certificate request", error.message, "4.00");
+      return { code: "4.00", payload: error.message };
+    }
   }
 
   async #send(request: IncomingRequest): Promise<OutgoingResponse> {
@@ -314,7 +363,7 @@ export class RegistrationServer {
         const { id, deviceId, accountId, lifetime } = registration;
         directory.removeRegistration(registration);
         await commit.addAll(endRegistration({ id, deviceId, at: now }));
-        this.options.onended(registration);
+        this.options.onleft(registration);
         timeline.note("registration.expired", { accountId, deviceId, actor: "system", data: { lifetime } });
         this.options.onchange({ id: deviceId, accountId }, "updated");
       }),

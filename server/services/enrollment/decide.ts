@@ -20,6 +20,8 @@ export interface EnrollmentRequest {
   deviceId: string | null;
   /** True for a client that stores its device ID and sends it as `iep`: without one it is a new device. */
   keepsDeviceId: boolean;
+  /** IP address it comes from. */
+  address: string;
 }
 
 /** What the directory knows of a device, as far as the rules need it. */
@@ -38,6 +40,8 @@ export interface EnrollmentDirectory {
   byIdentity(accountId: string, identity: string): KnownDevice | undefined;
   /** Devices that came in by this trusted certificate. */
   countByCa(caId: string): number;
+  /** An entry made for a device that never got as far as credentials, at this certificate and address. */
+  unfinished(caId: string, address: string): KnownDevice | undefined;
 }
 
 export type EnrollmentDecision =
@@ -94,6 +98,10 @@ export function decideEnrollment(
       return { kind: "known", device, endpointName };
     }
   }
+  // Nobody knows the ID of an entry whose bootstrap broke off before credentials were sent: the device that comes back
+  // without an ID may have it, and the directory does not fill with leftovers.
+  const leftover = shared ? directory.unfinished(caId, request.address) : undefined;
+  if (leftover) return { kind: "known", device: leftover, endpointName };
   if (certificate.developer && directory.countByCa(caId) >= DEVELOPER_CERTIFICATE_DEVICES)
     return refused(
       `The developer certificate already carries ${DEVELOPER_CERTIFICATE_DEVICES} devices. Delete devices that are no longer used, or make another certificate.`,

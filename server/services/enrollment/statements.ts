@@ -41,6 +41,14 @@ export const startBootstrap: Statement<EnrollmentRow> = {
     WHERE "id" = @id`,
 };
 
+/** Credentials are about to be sent: from now on the device may know its ID, however the session ends. */
+export const putCredentials: Statement<Omit<BootstrappedRow, "at">> = {
+  name: "device.credentials",
+  order: 25,
+  sql: `UPDATE "Device" SET "deviceKey" = @deviceKey, "connectorExpirationDate" = @connectorExpirationDate
+    WHERE "id" = @id`,
+};
+
 export interface BootstrappedRow {
   id: string;
   deviceKey: string | null;

@@ -274,6 +274,11 @@ export const eventTypes = {
     "SUCCESS",
     (data) => `Bundle of “${data.name}” downloaded; its private key was erased here.`,
   ),
+  "certificate.renewed": define<{ fingerprint: string; notAfter: string }>(
+    "certificate",
+    "SUCCESS",
+    (data) => `LwM2M certificate renewed, valid until ${data.notAfter.slice(0, 10)}.`,
+  ),
   "certificate.deleted": define<{
     certificateId: string;
     name: string;

@@ -184,11 +184,10 @@ export function clearRegistration(row: RegistrationEndRow): Entry[] {
   return [
     [removeRegistration, row],
     [removeValues, row],
-    [removeObservations, row],
   ];
 }
 
-/** The same at a deregistration or expiry, which the directory shows as a state. */
+/** The same at a deregistration or expiry, which the directory shows and after which nothing is observed. */
 export function endRegistration(row: RegistrationEndRow): Entry[] {
-  return [...clearRegistration(row), [markDeregistered, row]];
+  return [...clearRegistration(row), [removeObservations, row], [markDeregistered, row]];
 }

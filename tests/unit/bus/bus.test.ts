@@ -41,6 +41,8 @@ const handlers: BusHandlers = {
   "device.observe": () => ({ code: "2.05", ok: true, message: "", values: [] }),
   "device.unobserve": () => ({ code: "2.05", ok: true, message: "", values: [] }),
   "device.rebootstrap": () => ({ way: "execute", message: "" }),
+  "device.renew": () => ({ code: "2.04", ok: true, message: "", values: [] }),
+  "account.reload": () => ({}),
   "device.removed": () => ({}),
 };
 

@@ -212,6 +212,8 @@ describe("certificates", () => {
         "device.observe": never,
         "device.unobserve": never,
         "device.rebootstrap": never,
+        "device.renew": never,
+        "account.reload": never,
         "device.removed": never,
       },
     } as Parameters<typeof serveBus>[0]);

@@ -20,7 +20,13 @@ const developer: EnrollmentCertificate = {
   commonName: "cafe",
 };
 const factory: EnrollmentCertificate = { ...developer, developer: false };
-const asks: EnrollmentRequest = { endpointName: null, accountId: null, deviceId: null, keepsDeviceId: false };
+const asks: EnrollmentRequest = {
+  endpointName: null,
+  accountId: null,
+  deviceId: null,
+  keepsDeviceId: false,
+  address: "192.0.2.1",
+};
 const device = (change: Partial<KnownDevice> = {}): KnownDevice => ({
   id: DEVICE,
   accountId: ACCOUNT,
@@ -31,12 +37,17 @@ const device = (change: Partial<KnownDevice> = {}): KnownDevice => ({
   ...change,
 });
 
-function directory(devices: KnownDevice[], count = devices.length): EnrollmentDirectory {
+function directory(
+  devices: KnownDevice[],
+  count = devices.length,
+  leftover?: KnownDevice,
+): EnrollmentDirectory {
   return {
     byId: (id) => devices.find((one) => one.id === id),
     byIdentity: (accountId, identity) =>
       devices.find((one) => one.accountId === accountId && one.identity === identity),
     countByCa: () => count,
+    unfinished: () => leftover,
   };
 }
 
@@ -90,6 +101,16 @@ describe("enrollment with a certificate", () => {
     });
   });
 
+  it("gives the entry of a bootstrap that broke off to whoever comes back without an ID", () => {
+    const leftover = device({ identity: `id:${DEVICE}` });
+    const request = { ...asks, keepsDeviceId: true };
+    expect(decideEnrollment(developer, request, directory([leftover], 1, leftover))).toMatchObject({
+      kind: "known",
+      device: { id: DEVICE },
+    });
+    expect(decideEnrollment(developer, asks, directory([leftover], 1, leftover)).kind).toBe("new");
+  });
+
   it("knows one device per factory certificate, whatever its client keeps", () => {
     const decision = decideEnrollment(factory, { ...asks, keepsDeviceId: true }, directory([device()]));
     expect(decision).toMatchObject({ kind: "known", device: { id: DEVICE } });
@@ -129,6 +150,7 @@ describe("enrollment with a certificate", () => {
           accountId: fc.constantFrom(null, ACCOUNT),
           deviceId: fc.constantFrom(null, DEVICE),
           keepsDeviceId: fc.boolean(),
+          address: fc.constant("192.0.2.1"),
         }),
         fc.boolean(),
         (known, request, isDeveloper) => {
