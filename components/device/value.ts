@@ -5,7 +5,8 @@ const UNITS: Record<string, string> = { Cel: "°C", "%RH": "% RH", "/100": "%" }
 /** A value with its unit, as a person reads it. */
 export function showValue(value: ResourceValue, units: string | null): string {
   const text = plain(value);
-  const measured = value.type === "integer" || value.type === "unsigned" || value.type === "float";
+  const measured =
+    value.type === "integer" || value.type === "unsigned" || (value.type === "float" && value.value !== null);
   return units && measured ? `${text} ${UNITS[units] ?? units}` : text;
 }
 
@@ -35,6 +36,9 @@ function plain(value: ResourceValue): string {
 /** What an input for it starts with. */
 export function editValue(value: ResourceValue | undefined): string {
   if (!value || value.type === "opaque") return "";
-  if (value.type === "time") return new Date(Number(value.value) * 1000).toISOString().slice(0, 19);
+  if (value.type === "time") {
+    const date = new Date(Number(value.value) * 1000);
+    return Number.isNaN(date.getTime()) ? "" : date.toISOString().slice(0, 19);
+  }
   return value.value === null ? "" : String(value.value);
 }

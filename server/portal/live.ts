@@ -17,6 +17,8 @@ const ID = /^[0-9a-f]{32}$/;
 interface Stream {
   userId: string;
   accountId: string;
+  /** Milliseconds since 1970. */
+  sessionEndsAt: number;
   /** Also told of strangers that belong to no account. */
   seesInstance: boolean;
   deviceId: string | null;
@@ -33,6 +35,7 @@ export class LiveHub {
     const { bus, clock } = runtime();
     this.unsubscribe = bus.subscribe((event) => this.tell(event));
     const beat = () => {
+      void this.dropSignedOut();
       for (const stream of this.streams) this.write(stream, ": still here\n\n");
       this.keepAlive = clock.after(KEEP_ALIVE_MS, beat);
     };
@@ -41,8 +44,9 @@ export class LiveHub {
 
   /** Answers GET /live. */
   async open(req: IncomingMessage, res: ServerResponse, url: URL): Promise<void> {
-    const user = await userOfToken(await sessionToken(req));
-    if (!user) return refuse(res, 401, "Sign in first.");
+    const token = await sessionToken(req);
+    const user = await userOfToken(token);
+    if (!token || !user) return refuse(res, 401, "Sign in first.");
     if ([...this.streams].filter((stream) => stream.userId === user.id).length >= MAX_STREAMS_PER_USER)
       return refuse(res, 429, "Too many open pages.");
     const deviceId = url.searchParams.get("device");
@@ -57,6 +61,7 @@ export class LiveHub {
     const stream: Stream = {
       userId: user.id,
       accountId: user.accountId,
+      sessionEndsAt: Number(token.exp ?? 0) * 1000,
       seesInstance: sees,
       deviceId,
       res,
@@ -84,6 +89,18 @@ export class LiveHub {
     this.streams.clear();
   }
 
+  /** A stream lives as long as the session behind it, not as long as its connection. */
+  private async dropSignedOut(): Promise<void> {
+    const now = runtime().clock.now();
+    const users = new Map([...this.streams].map(({ userId, accountId }) => [userId, accountId]));
+    for (const [userId, accountId] of users) {
+      if (await userOfToken({ userId, accountId })) users.delete(userId);
+    }
+    for (const stream of this.streams) {
+      if (users.has(stream.userId) || stream.sessionEndsAt <= now) stream.res.end();
+    }
+  }
+
   private tell(event: BusEvent): void {
     let text: string | undefined;
     for (const stream of this.streams) {
@@ -94,6 +111,7 @@ export class LiveHub {
   }
 
   private write(stream: Stream, text: string): void {
+    if (stream.res.writableEnded) return;
     if (stream.res.writableLength > MAX_UNREAD_BYTES) stream.res.destroy();
     else stream.res.write(text);
   }
