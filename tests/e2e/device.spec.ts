@@ -210,6 +210,10 @@ test("the palette finds the device by a part of its name", async () => {
   await expect(page.getByText("The device is not registered")).toBeVisible();
 });
 
+test("the browser had nothing to complain of", () => {
+  expect(complaints).toEqual([]);
+});
+
 test("it is deleted after saying what that means", async () => {
   await page.getByRole("button", { name: "More", exact: true }).click();
   await page.getByRole("menuitem", { name: "Delete device" }).click();
@@ -219,8 +223,4 @@ test("it is deleted after saying what that means", async () => {
   await expect(page.getByText("No device has come in yet")).toBeVisible();
   await page.goto(`${instance().url}/devices/${deviceId}`);
   await expect(page.getByText("This is not in your account")).toBeVisible();
-});
-
-test("the browser had nothing to complain of", () => {
-  expect(complaints).toEqual([]);
 });
