@@ -226,6 +226,8 @@ export class BootstrapServer {
       ? `${pelionScheme(this.options.lwm2mUri(peer.transport))}?aid=${accountId}`
       : this.options.lwm2mUri(peer.transport);
     if (credentials) this.#issued(session, credentials, uri);
+    // It checks an account that is already there together with the new one, and refuses both.
+    if (pelion) await steps.take("Delete (/0)", { method: "DELETE", path: ["0"] });
     try {
       await this.#write(
         steps,
