@@ -7,6 +7,7 @@ import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
 import { DeviceCertificateIssuer } from "@/server/pki";
 import type { Context } from "@/server/services/context";
+import { pruneEvents } from "@/server/services/events/prune";
 import { loadAuthority } from "@/server/services/instance/authorities";
 import {
   type HandshakeFailure,
@@ -34,6 +35,7 @@ const DAY_MS = 86_400_000;
 /** Devices that could not update while the gateway was down get this long after its start. */
 const START_GRACE_MS = 30_000;
 const SWEEP_MS = 1000;
+const PRUNE_MS = 3_600_000;
 /** What bootstrap writes into /1/x/1, in seconds, unless the account says otherwise. */
 const DEFAULT_LIFETIME_S = 3600;
 /** How long a DTLS session that says nothing is kept: a device may sleep for a day and more. */
@@ -320,10 +322,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           if (!stopped) sweeping = clock.after(SWEEP_MS, sweep);
         });
     });
+    let pruning = clock.after(PRUNE_MS, function prune() {
+      pruneEvents(context)
+        .catch((error) => log.error({ err: error }, "deleting old events failed"))
+        .finally(() => {
+          if (!stopped) pruning = clock.after(PRUNE_MS, prune);
+        });
+    });
     let stopped = false;
     closers.push(() => {
       stopped = true;
       sweeping.cancel();
+      pruning.cancel();
     });
 
     return {
