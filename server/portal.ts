@@ -149,6 +149,7 @@ function withEcho(bus: LocalBusClient): PortalBus {
   const listeners = new Set<(event: BusEvent) => void>();
   return {
     request: (op, input) => bus.request(op, input),
+    watch: (accounts) => bus.watch(accounts),
     publish(event) {
       bus.publish(event);
       for (const listener of listeners) listener(event);

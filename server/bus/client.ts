@@ -42,6 +42,8 @@ export interface ConnectOptions {
 export interface LocalBusClient extends BusClient {
   /** Calls `run` with every event that another process publishes. */
   subscribe(run: (event: BusEvent) => void): () => void;
+  /** Has only events of these accounts sent from now on (null: all, as from the start); none of them costs nothing. */
+  watch(accounts: readonly string[] | null): void;
   readonly connected: boolean;
   /** Called when the gateway is there again: what happened meanwhile was not heard. */
   onreconnect: (() => void) | null;
@@ -72,6 +74,7 @@ class Client implements LocalBusClient {
   #number = 0;
   #waiting = new Map<number, Waiting>();
   #unsent: BusEvent[] = [];
+  #watched: string[] | null = null;
   #listeners = new Set<(event: BusEvent) => void>();
 
   constructor(private readonly options: ConnectOptions) {
@@ -85,6 +88,11 @@ class Client implements LocalBusClient {
   subscribe(run: (event: BusEvent) => void): () => void {
     this.#listeners.add(run);
     return () => this.#listeners.delete(run);
+  }
+
+  watch(accounts: readonly string[] | null): void {
+    this.#watched = accounts && [...accounts];
+    this.#wire?.send({ t: "watch", accounts: this.#watched });
   }
 
   publish(event: BusEvent): void {
@@ -145,6 +153,7 @@ class Client implements LocalBusClient {
           if (this.#closed) return;
           this.#failures = 0;
           this.#wire = wire;
+          if (this.#watched) wire.send({ t: "watch", accounts: this.#watched });
           for (const event of this.#unsent.splice(0)) wire.send({ t: "evt", event });
           if (this.#everConnected) this.onreconnect?.();
           this.#everConnected = true;

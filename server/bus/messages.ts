@@ -132,5 +132,7 @@ export const busFrame = z.discriminatedUnion("t", [
     fields: z.array(z.object({ name: z.string(), message: z.string() })).optional(),
   }),
   z.object({ t: z.literal("evt"), event: busEvent }),
+  /** From now on the sender wants events of these accounts only; null: of all, as from the start. */
+  z.object({ t: z.literal("watch"), accounts: z.array(id).nullable() }),
 ]);
 export type BusFrame = z.infer<typeof busFrame>;

@@ -6,7 +6,6 @@ import { ServiceError } from "../services/errors";
 import {
   type BusEvent,
   type BusFrame,
-  busEvent,
   type GatewayOp,
   type GatewayRequests,
   gatewayRequests,
@@ -32,19 +31,23 @@ export interface BusServer extends BusClient {
   subscribe(run: (event: BusEvent) => void): () => void;
   /** Processes that are connected now. */
   readonly clients: number;
+  /** Whether a connected process wants events of this account (null: those of no account). */
+  watched(accountId: string | null): boolean;
   close(): Promise<void>;
 }
 
 /** Listens on the local socket; throws when another gateway already does. */
 export async function serveBus({ path, handlers, log }: ServeOptions): Promise<BusServer> {
-  /** All connections, and those that have greeted. */
+  /** All connections, and those that have greeted with the accounts they watch (null: all). */
   const open = new Set<Wire>();
-  const wires = new Set<Wire>();
+  const wires = new Map<Wire, ReadonlySet<string> | null>();
   const listeners = new Set<(event: BusEvent) => void>();
 
   const broadcast = (event: BusEvent, except: Wire | null) => {
-    const line = `${JSON.stringify({ t: "evt", event })}\n`;
-    for (const wire of wires) if (wire !== except) wire.sendLine(line);
+    let line: string | undefined;
+    for (const [wire, accounts] of wires)
+      if (wire !== except && wants(accounts, event.accountId))
+        wire.sendLine((line ??= `${JSON.stringify({ t: "evt", event })}\n`));
   };
 
   const answer = async (wire: Wire, n: number, op: string, input: unknown) => {
@@ -62,9 +65,10 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
 
   const server = createServer((socket) => {
     const wire: Wire = new Wire(socket, {
-      hello: () => wires.add(wire),
+      hello: () => wires.set(wire, null),
       frame: (frame: BusFrame) => {
         if (frame.t === "req") void answer(wire, frame.n, frame.op, frame.input);
+        else if (frame.t === "watch") wires.set(wire, frame.accounts && new Set(frame.accounts));
         else if (frame.t === "evt") {
           broadcast(frame.event, wire);
           tell(listeners, frame.event, log);
@@ -96,8 +100,13 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
     get clients() {
       return wires.size;
     },
+    watched(accountId) {
+      for (const accounts of wires.values()) if (wants(accounts, accountId)) return true;
+      return false;
+    },
     request: async (op, input) => (await run(handlers, op, input)) as never,
-    publish: (event) => broadcast(busEvent.parse(event), null),
+    // Our own code made it; who receives it checks it.
+    publish: (event) => broadcast(event, null),
     subscribe(run) {
       listeners.add(run);
       return () => listeners.delete(run);
@@ -108,6 +117,11 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
         for (const wire of open) wire.end();
       }),
   };
+}
+
+/** Events of no account go to everyone who watches anything. */
+function wants(accounts: ReadonlySet<string> | null, accountId: string | null): boolean {
+  return accounts === null || (accountId === null ? accounts.size > 0 : accounts.has(accountId));
 }
 
 /** Calls a handler with checked input and checks what it returns. */

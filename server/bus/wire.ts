@@ -8,6 +8,8 @@ export const MAX_BUFFERED_BYTES = 16 * 1024 * 1024;
 /** Frames over a socket: one line of JSON each, checked on arrival, `hello` first. */
 export class Wire {
   #greeted = false;
+  /** Lines of this turn of the event loop. */
+  #waiting = "";
 
   constructor(
     private readonly socket: Socket,
@@ -41,18 +43,27 @@ export class Wire {
 
   sendLine(line: string): boolean {
     if (this.socket.destroyed || !this.socket.writable) return false;
-    if (this.socket.writableLength > MAX_BUFFERED_BYTES) {
+    if (this.socket.writableLength + this.#waiting.length > MAX_BUFFERED_BYTES) {
       this.socket.destroy();
       return false;
     }
-    this.socket.write(line);
+    // One write for all lines of this turn of the event loop: a system call costs more than the lines.
+    if (this.#waiting === "") setImmediate(() => this.#flush());
+    this.#waiting += line;
     return true;
   }
 
   end(): void {
+    this.#flush();
     this.socket.end();
     // A process that hangs does not answer the end of its connection.
     setTimeout(() => this.socket.destroy(), 1000).unref();
+  }
+
+  #flush(): void {
+    const lines = this.#waiting;
+    this.#waiting = "";
+    if (lines !== "" && !this.socket.destroyed && this.socket.writable) this.socket.write(lines);
   }
 
   #online(line: string): void {

@@ -1,4 +1,4 @@
-import { type BusHandlers, busPath, serveBus } from "@/server/bus";
+import { type BusHandlers, type BusServer, busPath, serveBus } from "@/server/bus";
 import type { BusEvent } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
@@ -86,8 +86,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closers.push(() => commit.close());
 
     // The bus comes last, but events are published from the first moment on; until then nobody listens.
-    let publish: (event: BusEvent) => void = () => {};
-    const tell = (event: BusEvent) => publish(event);
+    let bus: BusServer | null = null;
+    const watched = (accountId: string | null) => bus?.watched(accountId) ?? false;
+    const tell = (event: BusEvent) => {
+      if (watched(event.accountId)) bus?.publish(event);
+    };
     const context: Context = {
       ...options.context,
       bus: {
@@ -98,7 +101,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const listeners: { service: Service; listener: Listener }[] = [];
     const directory = await Directory.load(db, startedAt + START_GRACE_MS);
-    const timeline = new Timeline(commit, tell, clock);
+    const timeline = new Timeline(commit, { watched, publish: tell }, clock);
     const deviceCa = await loadAuthority(context, "device-ca");
     const serverCa = await loadAuthority(context, "server-ca");
     const credentials = {
@@ -308,11 +311,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         return {};
       },
     };
-    const bus = await serveBus({ path: busPath(config), handlers, log });
-    closers.push(() => bus.close());
-    publish = (event) => {
-      if (bus.clients > 0) bus.publish(event);
-    };
+    const served = await serveBus({ path: busPath(config), handlers, log });
+    closers.push(() => served.close());
+    bus = served;
 
     let sweeping = clock.after(SWEEP_MS, function sweep() {
       registrations

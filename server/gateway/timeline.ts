@@ -23,6 +23,12 @@ interface Knock {
 
 type Fields<T extends EventType> = Omit<EventFields<T>, "at"> & { at?: number };
 
+/** The part of the bus that a timeline needs. */
+export interface Listeners {
+  watched(accountId: string | null): boolean;
+  publish(event: BusEvent): void;
+}
+
 /** Writes what happens to devices: with the next group commit, and to whoever listens once it is on disk. */
 export class Timeline {
   readonly #knocks = new Map<string, Knock>();
@@ -31,7 +37,7 @@ export class Timeline {
 
   constructor(
     private readonly commit: GroupCommit,
-    private readonly publish: (event: BusEvent) => void,
+    private readonly listeners: Listeners,
     private readonly clock: Clock,
   ) {}
 
@@ -39,7 +45,7 @@ export class Timeline {
   async write<T extends EventType>(type: T, fields: Fields<T>): Promise<EventRow> {
     const row = eventRow(type, { at: this.clock.now(), ...fields } as EventFields<T>);
     await this.commit.add(eventStatement, row);
-    this.publish(eventMessage(row));
+    this.#tell(row);
     return row;
   }
 
@@ -47,8 +53,12 @@ export class Timeline {
   note<T extends EventType>(type: T, fields: Fields<T>): EventRow {
     const row = eventRow(type, { at: this.clock.now(), ...fields } as EventFields<T>);
     this.commit.note(eventStatement, row);
-    this.publish(eventMessage(row));
+    this.#tell(row);
     return row;
+  }
+
+  #tell(row: EventRow): void {
+    if (this.listeners.watched(row.accountId)) this.listeners.publish(eventMessage(row));
   }
 
   /**

@@ -30,10 +30,13 @@ export class LiveHub {
   private readonly streams = new Set<Stream>();
   private readonly unsubscribe: () => void;
   private keepAlive: Timer;
+  /** Accounts whose events the gateway is asked for. */
+  private watched: ReadonlySet<string> | null = null;
 
   constructor() {
     const { bus, clock } = runtime();
     this.unsubscribe = bus.subscribe((event) => this.tell(event));
+    this.watch();
     const beat = () => {
       void this.dropSignedOut();
       for (const stream of this.streams) this.write(stream, ": still here\n\n");
@@ -67,6 +70,8 @@ export class LiveHub {
       res,
     };
     this.streams.add(stream);
+    // Accounts that nobody looks at any more are let go with the next beat: a page that is loaded again misses nothing.
+    if (!this.watched?.has(user.accountId)) this.watch();
     res.on("close", () => this.streams.delete(stream));
     this.write(stream, "retry: 2000\n\n");
     const last = req.headers["last-event-id"];
@@ -79,6 +84,14 @@ export class LiveHub {
       for (const { deviceId: of, ...event } of [...missed.rows].reverse())
         this.write(stream, frame({ kind: "event", accountId: user.accountId, deviceId: of, event }));
     }
+  }
+
+  /** Asks the gateway for the events of the accounts that somebody looks at. */
+  private watch(): void {
+    const accounts = new Set([...this.streams].map(({ accountId }) => accountId));
+    if (this.watched?.size === accounts.size && [...accounts].every((id) => this.watched?.has(id))) return;
+    this.watched = accounts;
+    runtime().bus.watch([...accounts]);
   }
 
   /** Ends every stream; the process is going. */

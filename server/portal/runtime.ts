@@ -8,6 +8,8 @@ import type { BusClient, Vault } from "@/server/services/context";
 /** The bus as the portal holds it. */
 export interface PortalBus extends BusClient {
   subscribe(listener: (event: BusEvent) => void): () => void;
+  /** Has the gateway send events of these accounts only. */
+  watch(accounts: readonly string[]): void;
 }
 
 /** What the portal process started and its pages use. */

@@ -25,6 +25,23 @@ const D = "d".repeat(32);
 const scope = { accountId: A, deviceId: D };
 const changed: BusEvent = { kind: "device", accountId: A, deviceId: D, change: "updated" };
 
+const knock: BusEvent = {
+  kind: "event",
+  accountId: null,
+  deviceId: null,
+  event: {
+    id: D,
+    type: "handshake.failed",
+    category: "connection",
+    outcome: "FAIL",
+    description: "",
+    data: {},
+    stateChange: false,
+    actor: "device",
+    at: 0,
+  },
+};
+
 const handlers: BusHandlers = {
   ping: () => ({ pid: 1, startedAt: 2, registrations: 3, peers: 4, listeners: [] }),
   "trust.reload": () => ({ trusted: 0 }),
@@ -135,6 +152,43 @@ describe("the bus", () => {
     server.publish(changed);
     await until(() => heard.length === 2);
     expect(heard.sort()).toEqual(["one", "two"]);
+  });
+
+  it("sends only events of accounts that are watched, also after the gateway came back", async () => {
+    const first = await serve();
+    const clock = new FakeClock();
+    const bus = client(clock);
+    const heard: (string | null)[] = [];
+    bus.subscribe(({ accountId }) => heard.push(accountId));
+    await bus.request("ping", {});
+    const publish = async (server: BusServer, ...accounts: (string | null)[]) => {
+      for (const accountId of accounts) server.publish({ ...knock, accountId });
+      // What was sent before an answer is here before it.
+      await bus.request("ping", {});
+      return heard.splice(0);
+    };
+    const B = "b".repeat(32);
+    expect(first.watched(A)).toBe(true);
+    expect(await publish(first, A, B, null)).toEqual([A, B, null]);
+    bus.watch([A]);
+    await bus.request("ping", {});
+    expect([A, B, null].map((account) => first.watched(account))).toEqual([true, false, true]);
+    expect(await publish(first, A, B, null)).toEqual([A, null]);
+    bus.watch([]);
+    await bus.request("ping", {});
+    expect([A, B, null].map((account) => first.watched(account))).toEqual([false, false, false]);
+    expect(await publish(first, A, B, null)).toEqual([]);
+
+    bus.watch([B]);
+    await first.close();
+    await until(() => !bus.connected && clock.pending > 0);
+    const second = await serve();
+    await clock.advance(100);
+    await bus.request("ping", {});
+    expect(await publish(second, A, B)).toEqual([B]);
+    bus.watch(null);
+    await bus.request("ping", {});
+    expect(await publish(second, A, B)).toEqual([A, B]);
   });
 
   it("goes on when a listener fails", async () => {
