@@ -21,5 +21,7 @@ await runProcess("gateway", async ({ config, log, onclose }) => {
   await ensureInstance({ ...context, bus: alone }, config);
   const gateway = await startGateway({ config, db, context, clock: systemClock, log });
   onclose("the gateway", () => gateway.close());
-  return gateway.listeners.map(({ service, uri }) => `${service === "lwm2m" ? "LwM2M    " : "bootstrap"}  ${uri}`);
+  return gateway.listeners.map(
+    ({ service, uri }) => `${service === "lwm2m" ? "LwM2M    " : "bootstrap"}  ${uri}`,
+  );
 });

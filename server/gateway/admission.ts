@@ -1,20 +1,28 @@
 import type { Clock } from "@/server/clock";
-import type { Entry, PrismaClient } from "@/server/db";
+import type { PrismaClient } from "@/server/db";
 import {
   decideEnrollment,
   decideUnsecured,
   type EnrollmentDecision,
   type EnrollmentRequest,
 } from "@/server/services/enrollment/decide";
-import { type EnrollmentRow, insertDevice, startBootstrap } from "@/server/services/enrollment/statements";
+import type { EnrollmentRow } from "@/server/services/enrollment/statements";
 import { isId, newId } from "@/server/services/ids";
 import type { Peer } from "@/server/transport";
 import type { DeviceFacts, Directory } from "./directory";
 import { identityOf } from "./identity";
 
-/** A device that may go on, with the rows that make or refresh its directory entry. */
+/** A device that may go on, with the row that makes or refreshes its directory entry. */
 export type Admission =
-  | { ok: true; device: DeviceFacts; created: boolean; endpointName: string; rows: Entry[] }
+  | {
+      ok: true;
+      device: DeviceFacts;
+      created: boolean;
+      /** It had another endpoint name before. */
+      renamed: boolean;
+      endpointName: string;
+      row: EnrollmentRow;
+    }
   | { ok: false; message: string; accountId: string | null };
 
 /** Finds or makes the directory entry of whoever asks for bootstrap or registers without one. */
@@ -73,12 +81,17 @@ export class Admissions {
       address: formatAddress(peer),
       transport: peer.transport,
       at,
+      state: "cloud_enrolling" as const,
+      registeredAt: null,
+      deviceKey: null,
+      connectorExpirationDate: null,
     };
     if (decision.kind === "known") {
       const device = decision.device as DeviceFacts;
+      const renamed = device.endpointName !== endpointName;
       device.endpointName = endpointName;
       const row: EnrollmentRow = { ...facts, id: device.id, accountId, identity: device.identity };
-      return { ok: true, device, created: false, endpointName, rows: [[startBootstrap, row]] };
+      return { ok: true, device, created: false, renamed, endpointName, row };
     }
     const id = newId(at);
     const device: DeviceFacts = {
@@ -93,7 +106,7 @@ export class Admissions {
     // Taken at once, so that a second request of the same name finds it; the caller gives it back if the rows fail.
     this.directory.addDevice(device);
     const row: EnrollmentRow = { ...facts, id, accountId, identity: device.identity };
-    return { ok: true, device, created: true, endpointName, rows: [[insertDevice, row]] };
+    return { ok: true, device, created: true, renamed: false, endpointName, row };
   }
 
   async #account(named: string | null): Promise<string | null> {

@@ -15,7 +15,12 @@ import {
   type ResourceValue,
 } from "@/server/lwm2m";
 import { DerError, type DeviceCertificateIssuer } from "@/server/pki";
-import { finishBootstrap, putCredentials } from "@/server/services/enrollment/statements";
+import {
+  finishBootstrap,
+  insertDevice,
+  putCredentials,
+  startBootstrap,
+} from "@/server/services/enrollment/statements";
 import { clearRegistration } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
 import { type Admissions, formatAddress } from "../admission";
@@ -159,10 +164,10 @@ export class BootstrapServer {
       return { code: "4.03", payload: message };
     }
 
-    const { device, created, endpointName, rows } = admission;
+    const { device, created, endpointName, row } = admission;
     directory.takeUnfinished(device, peer.remote.address);
     try {
-      await commit.addAll(rows);
+      await commit.add(created ? insertDevice : startBootstrap, row);
     } catch (error) {
       if (created) directory.removeDevice(device.id);
       throw error;

@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { Clock } from "@/server/clock";
 import type { CoapEndpoint, IncomingRequest, OutgoingResponse } from "@/server/coap";
 import type { Entry, GroupCommit } from "@/server/db";
@@ -13,13 +13,20 @@ import {
   readObjectLinks,
 } from "@/server/lwm2m";
 import { DerError } from "@/server/pki";
-import { putCredentials } from "@/server/services/enrollment/statements";
+import {
+  type EnrollmentRow,
+  insertDevice,
+  putCredentials,
+  startBootstrap,
+} from "@/server/services/enrollment/statements";
 import { HOLD_COUNT, HOLD_MS, HOLD_WINDOW_MS, HoldKeeper } from "@/server/services/registrations/hold";
 import {
   endRegistration,
   markRegistered,
+  markRegisteredAgain,
   markSeen,
   putRegistration,
+  type RegisteredDeviceRow,
   updateRegistration,
 } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
@@ -55,7 +62,15 @@ export interface RegistrationOptions {
 }
 
 type Authorised =
-  | { ok: true; device: DeviceFacts; endpointName: string; created: boolean; rows: Entry[] }
+  | {
+      ok: true;
+      device: DeviceFacts;
+      endpointName: string;
+      created: boolean;
+      renamed: boolean;
+      /** Null for a device with a LwM2M certificate: its entry is there. */
+      row: EnrollmentRow | null;
+    }
   | { ok: false; code: "4.00" | "4.03"; message: string; accountId: string | null; deviceId: string | null };
 
 /** Most links presented by devices are those of a few firmwares: checking each text once is enough. */
@@ -108,7 +123,7 @@ export class RegistrationServer {
 
     const authorised = await this.#authorise(peer, parameters.endpointName, parameters.attributes);
     if (!authorised.ok) return this.#refuse(peer, authorised, parameters.endpointName);
-    const { device, endpointName, created, rows } = authorised;
+    const { device, endpointName, created } = authorised;
     const held = this.#hold(device);
     if (held) return held;
 
@@ -122,7 +137,7 @@ export class RegistrationServer {
     const told = pelion ? this.options.registrationLifetime(device.accountId) : null;
     const lifetime = told ?? parameters.lifetime;
     const registration: LiveRegistration = {
-      id: pelion ? `${device.accountId}/${device.id}` : randomBytes(8).toString("hex"),
+      id: pelion ? `${device.accountId}/${device.id}` : newLocation(),
       deviceId: device.id,
       accountId: device.accountId,
       endpointName,
@@ -141,21 +156,14 @@ export class RegistrationServer {
       keepAlive: null,
     };
     const former = directory.putRegistration(registration);
-    const { peer: _peer, deltaLinks: _deltaLinks, keepAlive: _keepAlive, ...row } = registration;
     try {
       await commit.addAll([
-        ...rows,
-        [putRegistration, row],
-        [
-          markRegistered,
-          {
-            id: device.id,
-            deviceKey: identity?.fingerprint ?? null,
-            connectorExpirationDate: identity?.notAfter ?? null,
-            ...from,
-            at,
-          },
-        ],
+        ...this.#directoryRows(authorised, former !== undefined, at, {
+          deviceKey: identity?.fingerprint ?? null,
+          connectorExpirationDate: identity?.notAfter ?? null,
+          ...from,
+        }),
+        [putRegistration, registration],
       ]);
     } catch (error) {
       directory.removeRegistration(registration);
@@ -193,6 +201,21 @@ export class RegistrationServer {
         if (directory.registrationOf(device.id) === registration) this.options.onregistered(registration);
       },
     };
+  }
+
+  /** What a Register changes in the directory, in as few rows as it can. */
+  #directoryRows(
+    { device, created, renamed, row }: Authorised & { ok: true },
+    again: boolean,
+    at: number,
+    facts: Omit<RegisteredDeviceRow, "id" | "at">,
+  ): Entry[] {
+    if (created && row) return [[insertDevice, { ...row, ...facts, state: "registered", registeredAt: at }]];
+    const marked: RegisteredDeviceRow = { id: device.id, ...facts, at };
+    return [
+      ...(renamed && row ? [[startBootstrap, row] as const] : []),
+      [again ? markRegisteredAgain : markRegistered, marked],
+    ];
   }
 
   async #update(request: IncomingRequest, location: string): Promise<OutgoingResponse> {
@@ -236,23 +259,18 @@ export class RegistrationServer {
     registration.expiresAt = at + registration.lifetime * 1000;
     const formerPeer = registration.peer;
     registration.peer = peer;
-    await commit.addAll([
-      [
-        updateRegistration,
-        {
-          deviceId: device.id,
-          id: registration.id,
-          lifetime: registration.lifetime,
-          binding: registration.binding,
-          objectLinks: links ? registration.objectLinks : null,
-          address,
-          transport: peer.transport,
-          updatedAt: at,
-          expiresAt: registration.expiresAt,
-        },
-      ],
-      [markSeen, { id: device.id, address, transport: peer.transport, at }],
-    ]);
+    commit.note(markSeen, { id: device.id, address, transport: peer.transport, at });
+    await commit.add(updateRegistration, {
+      deviceId: device.id,
+      id: registration.id,
+      lifetime: registration.lifetime,
+      binding: registration.binding,
+      objectLinks: links ? registration.objectLinks : null,
+      address,
+      transport: peer.transport,
+      updatedAt: at,
+      expiresAt: registration.expiresAt,
+    });
 
     return {
       code: "2.04",
@@ -408,7 +426,7 @@ export class RegistrationServer {
     if (device.secured && !(device.caId && this.options.trusts(device.caId)))
       return refuse("The certificate it came in by is no longer trusted.");
     if (device.rebootstrapPending) return refuse("The device was asked to bootstrap again.");
-    return { ok: true, device, endpointName: commonName, created: false, rows: [] };
+    return { ok: true, device, endpointName: commonName, created: false, renamed: false, row: null };
   }
 
   /** A session can outlive the certificate it was opened with. */
@@ -531,4 +549,10 @@ export class RegistrationServer {
       removed: [...old].filter((target) => !now.has(target)),
     };
   }
+}
+
+/** 64 random bits in hex; a UUID comes from a pool of random bytes, which costs a tenth of asking for eight. */
+function newLocation(): string {
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(24, 32);
 }

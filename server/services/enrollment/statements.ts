@@ -14,18 +14,23 @@ export interface EnrollmentRow {
   address: string;
   transport: string;
   at: number;
+  /** Of a device seen for the first time; `registered` when it begins with a Register. */
+  state: "cloud_enrolling" | "registered";
+  registeredAt: number | null;
+  deviceKey: string | null;
+  connectorExpirationDate: number | null;
 }
 
-/** A device seen for the first time: its directory entry, in state cloud_enrolling. */
+/** A device seen for the first time: its directory entry. */
 export const insertDevice: Statement<EnrollmentRow> = {
   name: "device.insert",
   order: 10,
   sql: `INSERT INTO "Device" ("id", "accountId", "identity", "endpointName", "state", "executionMode", "caId",
-      "bootstrapFingerprint", "bootstrapExpirationDate", "lastSeenAt", "address", "transport", "createdAt", "updatedAt")
-    VALUES (@id, @accountId, @identity, @endpointName,
-      'cloud_enrolling', @executionMode, @caId, @bootstrapFingerprint,
-      @bootstrapExpirationDate, @at, @address, @transport,
-      @at, @at)`,
+      "bootstrapFingerprint", "bootstrapExpirationDate", "deviceKey", "connectorExpirationDate", "registeredAt",
+      "lastSeenAt", "address", "transport", "createdAt", "updatedAt")
+    VALUES (@id, @accountId, @identity, @endpointName, @state, @executionMode, @caId,
+      @bootstrapFingerprint, @bootstrapExpirationDate, @deviceKey, @connectorExpirationDate, @registeredAt,
+      @at, @address, @transport, @at, @at)`,
 };
 
 /** A known device asks for bootstrap again: its state stays until it has new credentials. */

@@ -37,6 +37,7 @@ export const putRegistration: Statement<RegistrationRow> = {
 
 export interface RegisteredDeviceRow {
   id: string;
+  /** The certificate it registers with; null: unchanged, like its expiry. */
   deviceKey: string | null;
   connectorExpirationDate: number | null;
   address: string;
@@ -44,16 +45,24 @@ export interface RegisteredDeviceRow {
   at: number;
 }
 
+const REGISTERED_DEVICE = `"registeredAt" = @at, "lastSeenAt" = @at, "address" = @address, "transport" = @transport,
+      "deviceKey" = coalesce(@deviceKey, "deviceKey"),
+      "connectorExpirationDate" = coalesce(@connectorExpirationDate, "connectorExpirationDate"),
+      "updatedAt" = @at
+    WHERE "id" = @id`;
+
 /** The directory's side of a Register. */
 export const markRegistered: Statement<RegisteredDeviceRow> = {
   name: "device.registered",
   order: 41,
-  sql: `UPDATE "Device" SET "state" = 'registered', "registeredAt" = @at, "lastSeenAt" = @at,
-      "address" = @address, "transport" = @transport,
-      "deviceKey" = coalesce(@deviceKey, "deviceKey"),
-      "connectorExpirationDate" = coalesce(@connectorExpirationDate, "connectorExpirationDate"),
-      "updatedAt" = @at
-    WHERE "id" = @id`,
+  sql: `UPDATE "Device" SET "state" = 'registered', ${REGISTERED_DEVICE}`,
+};
+
+/** The same for a device that is registered already: an index less is written. */
+export const markRegisteredAgain: Statement<RegisteredDeviceRow> = {
+  name: "device.registered-again",
+  order: 42,
+  sql: `UPDATE "Device" SET ${REGISTERED_DEVICE}`,
 };
 
 export interface RegistrationUpdateRow {
@@ -72,7 +81,7 @@ export interface RegistrationUpdateRow {
 /** An Update: only what it carries changes [LwM2M-Core 1.1.1 §6.2.2]. */
 export const updateRegistration: Statement<RegistrationUpdateRow> = {
   name: "registration.update",
-  order: 42,
+  order: 43,
   sql: `UPDATE "Registration" SET "lifetime" = @lifetime, "binding" = @binding,
       "objectLinks" = coalesce(@objectLinks, "objectLinks"), "address" = @address,
       "transport" = @transport, "updatedAt" = @updatedAt, "expiresAt" = @expiresAt
@@ -86,12 +95,12 @@ export interface DeviceSeenRow {
   at: number;
 }
 
-/** A sign of life. It is no change of the directory entry, so its etag stays. */
+/** A sign of life, noted: it may come after a Register that is newer. No change of the entry, so its etag stays. */
 export const markSeen: Statement<DeviceSeenRow> = {
   name: "device.seen",
-  order: 43,
+  order: 44,
   sql: `UPDATE "Device" SET "lastSeenAt" = @at, "address" = @address, "transport" = @transport
-    WHERE "id" = @id`,
+    WHERE "id" = @id AND ("lastSeenAt" <= @at OR "lastSeenAt" IS NULL)`,
   key: (row) => row.id,
 };
 

@@ -126,6 +126,22 @@ describe("GroupCommit", () => {
     expect(await values()).toEqual({ seen: "100", a: "1" });
   });
 
+  it("gathers notes for a quarter of a second while commits follow one another", async () => {
+    const seen = [];
+    for (let n = 0; n < 30; n++) {
+      group.note(setting, { key: "seen", value: String(n) });
+      const added = group.add(setting, { key: "a", value: String(n) });
+      await clock.advance(10);
+      await added;
+      seen.push((await values()).seen);
+    }
+    expect(seen[0]).toBe("0");
+    expect(seen[20]).toBe("0");
+    expect(Number(seen[29])).toBeGreaterThan(20);
+    await group.flush();
+    expect(await values()).toEqual({ seen: "29", a: "29" });
+  });
+
   it("reports a note that cannot be written, and writes the others", async () => {
     group.note(device, { id: "d", accountId: "gone" });
     group.note(setting, { key: "a", value: "1" });
