@@ -5,6 +5,7 @@ import { startGatewayProcess } from "../support/gateway-process";
 export const name = "Registrations and updates over plain CoAP";
 
 const DEVICES = 10_000;
+const WARM_UP = 3000;
 /** Requests under way at any time: what keeps the gateway busy without losing datagrams. */
 const WINDOW = 512;
 const SOCKETS = 16;
@@ -88,6 +89,7 @@ class Load {
 
 export async function run() {
   const gateway = await startGatewayProcess();
+  gateway.bus.watch([]);
   const load = new Load(gateway.config.coapLwm2mPort);
   const timed = async (requests: Request[], expect: string) => {
     const cpu = gateway.cpuSeconds();
@@ -101,11 +103,15 @@ export async function run() {
     };
   };
   try {
-    const register = Array.from({ length: DEVICES }, (_, n) => ({
-      path: ["rd"],
-      query: [`ep=bench-${n}`, "lt=3600", "lwm2m=1.1", "b=U"],
-      payload: OBJECTS,
-    }));
+    const devices = (prefix: string, count: number) =>
+      Array.from({ length: count }, (_, n) => ({
+        path: ["rd"],
+        query: [`ep=${prefix}-${n}`, "lt=3600", "lwm2m=1.1", "b=U"],
+        payload: OBJECTS,
+      }));
+    // A gateway runs for weeks: what its first seconds cost is not what this is about.
+    for (let round = 0; round < 3; round++) await load.run(devices("warm", WARM_UP), "2.01");
+    const register = devices("bench", DEVICES);
     const first = await timed(register, "2.01");
     const again = await timed(register, "2.01");
     const locations = again.answers.map((answer) =>
@@ -118,7 +124,8 @@ export async function run() {
     ).flat();
     const update = await timed(updates, "2.04");
     const stored = await gateway.db.registration.count();
-    if (stored !== DEVICES) throw new Error(`${stored} registrations are on disk instead of ${DEVICES}.`);
+    if (stored !== DEVICES + WARM_UP)
+      throw new Error(`${stored} registrations are on disk instead of ${DEVICES + WARM_UP}.`);
     return [
       row("first registrations, durable", first, 10_000, "directory entry, registration and events of each"),
       row("registrations again, durable", again, 10_000, "JSON of the group commit and SQLite"),
