@@ -80,6 +80,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     close: () => Promise<void>,
   ): Promise<Gateway> {
     const startedAt = clock.now();
+    let stopped = false;
     const commit = new GroupCommit(db, clock, {
       onerror: (error, statement) => log.error({ err: error, statement }, "a row could not be written"),
     });
@@ -212,13 +213,32 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     };
     const onfailure = (service: Service) => (failure: HandshakeFailure) =>
       knock(timeline, trust, service, failure);
+    /** Tells in the timeline of a device when its sessions begin and end. */
+    const watch = (service: Service, peer: Peer) => {
+      const identity = identityOf(peer);
+      if (identity?.kind !== "lwm2m" || !directory.byId(identity.deviceId)) return;
+      const { accountId, deviceId } = identity;
+      const data = { address: formatAddress(peer), transport: peer.transport };
+      if (!peer.restored)
+        timeline.note("session.established", { accountId, deviceId, data: { ...data, service } });
+      const before = peer.onclose;
+      peer.onclose = (reason) => {
+        before?.(reason);
+        // A device that was deleted has no timeline, and the end of the process is not the end of its sessions.
+        if (!stopped && directory.byId(deviceId))
+          timeline.note("session.closed", { accountId, deviceId, data: { ...data, reason } });
+      };
+    };
     const secure = async (service: Service, port: number, coap: CoapEndpoint, verify: Verifier) => {
       const pair = credentials[service];
       const common = {
         host: config.host,
         credentials: { chain: [pair.certificate], privateKey: pair.privateKey },
         verify,
-        onpeer: (peer: Peer) => coap.attach(peer),
+        onpeer: (peer: Peer) => {
+          coap.attach(peer);
+          watch(service, peer);
+        },
         onfailure: onfailure(service),
         clock,
       };
@@ -330,7 +350,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           if (!stopped) pruning = clock.after(PRUNE_MS, prune);
         });
     });
-    let stopped = false;
     closers.push(() => {
       stopped = true;
       sweeping.cancel();
