@@ -102,7 +102,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const listeners: { service: Service; listener: Listener }[] = [];
     const directory = await Directory.load(db, startedAt + START_GRACE_MS);
-    const timeline = new Timeline(commit, { watched, publish: tell }, clock);
+    const timeline = new Timeline(commit, { watched, publish: tell }, clock, ({ id, deviceId }) => {
+      // Whatever happens in between ends a run of updates: the next one stands behind it, on a row of its own.
+      const registration = deviceId ? directory.registrationOf(deviceId) : undefined;
+      if (registration?.keepAlive && registration.keepAlive.eventId !== id) registration.keepAlive = null;
+    });
     const deviceCa = await loadAuthority(context, "device-ca");
     const serverCa = await loadAuthority(context, "server-ca");
     const credentials = {

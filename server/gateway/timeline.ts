@@ -29,7 +29,7 @@ export interface Listeners {
   publish(event: BusEvent): void;
 }
 
-/** Writes what happens to devices: with the next group commit, and to whoever listens once it is on disk. */
+/** Writes what happens to devices: with the next group commit, and to whoever listens. */
 export class Timeline {
   readonly #knocks = new Map<string, Knock>();
   #knockWindow = 0;
@@ -39,26 +39,17 @@ export class Timeline {
     private readonly commit: GroupCommit,
     private readonly listeners: Listeners,
     private readonly clock: Clock,
+    /** Hears of every row, also of one that is written again with a higher count. */
+    private readonly onrow: (row: EventRow) => void = () => {},
   ) {}
 
-  /** Resolves when the row is on disk. */
-  async write<T extends EventType>(type: T, fields: Fields<T>): Promise<EventRow> {
-    const row = eventRow(type, { at: this.clock.now(), ...fields } as EventFields<T>);
-    await this.commit.add(eventStatement, row);
-    this.#tell(row);
-    return row;
-  }
-
-  /** The same for what nobody waits for. */
+  /** Writes the row with the next commit and tells whoever listens. */
   note<T extends EventType>(type: T, fields: Fields<T>): EventRow {
     const row = eventRow(type, { at: this.clock.now(), ...fields } as EventFields<T>);
     this.commit.note(eventStatement, row);
-    this.#tell(row);
-    return row;
-  }
-
-  #tell(row: EventRow): void {
+    this.onrow(row);
     if (this.listeners.watched(row.accountId)) this.listeners.publish(eventMessage(row));
+    return row;
   }
 
   /**
