@@ -20,6 +20,14 @@ export interface LiveRegistration extends RegistrationRow {
 }
 
 /**
+ * Whether the loss of its connection ended what the device was asked to observe [RFC8323 §7.4]; Pelion's client goes on
+ * notifying over the next one.
+ */
+export function endsObservations({ peer, deltaLinks }: LiveRegistration): boolean {
+  return !deltaLinks && (peer?.transport === "tcp" || peer?.transport === "tls");
+}
+
+/**
  * All devices and registrations of the instance, in memory: the gateway is their only writer, so what stands here is
  * what the database holds, and a Register costs no query.
  */

@@ -242,6 +242,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         onpeer: (peer: Peer) => {
           coap.attach(peer);
           watch(service, peer);
+          if (service === "lwm2m") registrations.connected(peer);
         },
         onfailure: onfailure(service),
         clock,

@@ -27,7 +27,7 @@ import {
   putValue,
   removeObservation,
 } from "@/server/services/registrations/statements";
-import type { Directory, LiveRegistration } from "./directory";
+import { type Directory, endsObservations, type LiveRegistration } from "./directory";
 import type { Timeline } from "./timeline";
 
 const TLV = 11542;
@@ -258,7 +258,7 @@ export class DeviceOperations {
   async moved(registration: LiveRegistration): Promise<void> {
     const running = this.#observations.get(registration.deviceId);
     // After a restart nothing is known of what was observed before.
-    if (!running) return this.registered(registration);
+    if (!running || endsObservations(registration)) return this.registered(registration);
     const automatic = automaticObservations(registration);
     for (const [path, { token }] of running) this.#adopt(registration, path, token, automatic.has(path));
   }

@@ -31,7 +31,7 @@ import {
 } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
 import { type Admissions, formatAddress } from "../admission";
-import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
+import { type DeviceFacts, type Directory, endsObservations, type LiveRegistration } from "../directory";
 import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { type GatewayIdentity, identityOf } from "../identity";
 import type { Timeline } from "../timeline";
@@ -75,6 +75,8 @@ type Authorised =
 
 /** Most links presented by devices are those of a few firmwares: checking each text once is enough. */
 const CHECKED_LINKS = 1000;
+/** A device that is going to register or update on a new session has done so by then. */
+const UPDATE_EXPECTED_MS = 5000;
 
 /** Register, Update, De-register and Send [LwM2M-Core 1.1.1 §6.2, §6.4.6], and the end of registrations in time. */
 export class RegistrationServer {
@@ -366,6 +368,34 @@ export class RegistrationServer {
     const registration = this.#registrationOfPeer(request.peer);
     if (!registration) return { code: "4.00", payload: "There is no registration of this device." };
     return this.options.onsend(registration, request);
+  }
+
+  /**
+   * A registered device made a new session. Some clients take it for the old one resumed and send no Update, so their
+   * registration follows them here; its address stays that of the last Update.
+   */
+  connected(peer: Peer): void {
+    const { directory, clock } = this.options;
+    const identity = identityOf(peer);
+    if (identity?.kind !== "lwm2m" || peer.restored) return;
+    const registration = directory.registrationOf(identity.deviceId);
+    const former = registration?.peer;
+    if (!registration || !former || former === peer) return;
+    registration.peer = peer;
+    former.close();
+    if (!endsObservations(registration)) {
+      this.options.onmoved(registration);
+      return;
+    }
+    // What was observed has to be asked for anew, but not before a Register that may come first.
+    clock.after(UPDATE_EXPECTED_MS, () => {
+      if (
+        directory.registrationOf(identity.deviceId) === registration &&
+        registration.peer === peer &&
+        !peer.closed
+      )
+        this.options.onmoved(registration);
+    });
   }
 
   /** Ends what has not been updated within its lifetime. */

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "@/server/clock";
 import { CoapEndpoint } from "@/server/coap";
-import { connectDtls, type Peer } from "@/server/transport";
+import { connectDtls, connectTls, type Peer } from "@/server/transport";
 import { createBootstrappedDevices } from "../../support/lwm2m-device";
 import { type Ask, option, RawDevice, readUint, uint } from "../../support/raw-device";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
@@ -334,7 +334,7 @@ describe("Update and De-register", () => {
 
 /** A device with a LwM2M certificate. */
 async function bootstrapped(): Promise<Known> {
-  known ??= await createBootstrappedDevices(gateway.context, gateway.accountId, 3);
+  known ??= await createBootstrappedDevices(gateway.context, gateway.accountId, 4);
   await gateway.restart();
   const device = known.pop();
   if (!device) throw new Error("There is none left.");
@@ -346,10 +346,11 @@ type Known = Awaited<ReturnType<typeof createBootstrappedDevices>>[number];
 async function connect(
   known: Known,
   answer: (path: string) => string = () => "1",
+  transport: "dtls" | "tls" = "dtls",
 ): Promise<{ peer: Peer; coap: CoapEndpoint }> {
-  const peer = await connectDtls({
+  const peer = await (transport === "dtls" ? connectDtls : connectTls)({
     host: "127.0.0.1",
-    port: gateway.port("lwm2m", "coaps"),
+    port: gateway.port("lwm2m", transport === "dtls" ? "coaps" : "coaps+tcp"),
     credentials: known.credentials,
     ca: [known.serverCa],
     clock: systemClock,
@@ -363,7 +364,7 @@ async function connect(
       ...(observe === 0 && { observe: () => {} }),
     }),
   });
-  coap.attach(peer);
+  coap.attach(peer, { initiator: transport === "tls" });
   return { peer, coap };
 }
 
@@ -654,6 +655,37 @@ describe("Observe", () => {
     elsewhere.notify(token(), 2, { code: "2.05", payload: "28.5", options: [TEXT] });
     await has(id, 28.5);
   });
+
+  it.each(["dtls", "tls"] as const)(
+    "OBS-22: goes on when the device made a new %s session and nothing else",
+    async (transport) => {
+      const device = await bootstrapped();
+      const asked: string[] = [];
+      const note = (path: string) => {
+        asked.push(path);
+        return "20.5";
+      };
+      const first = await connect(device, note, transport);
+      await first.coap.request(first.peer, {
+        method: "POST",
+        path: ["rd"],
+        query: ["lwm2m=1.1"],
+        payload: Buffer.from(LINKS),
+      });
+      expect(await ask(device.id, "observe", "/3303/0/5700")).toMatchObject({ ok: true });
+      const second = await connect(device, note, transport);
+      await eventually(() => first.peer.closed);
+      expect(await ask(device.id, "read", "/3/0/0")).toMatchObject({ ok: true });
+      if (transport === "tls") {
+        // The connection that is gone took the observation with it [RFC8323 §7.4].
+        asked.length = 0;
+        gateway.clock.jump(6000);
+        await eventually(() => asked.includes("/3303/0/5700"));
+      }
+      expect(second.peer.closed).toBe(false);
+      second.peer.close();
+    },
+  );
 
   it("is asked for anew in a DTLS session that is older than the gateway", async () => {
     const known = await bootstrapped();
