@@ -28,7 +28,28 @@ export interface DeviceLog {
   warn(message: string): void;
 }
 
-export type DevicePhase = "idle" | "bootstrapping" | "registering" | "registered" | "waiting" | "stopped";
+export type DevicePhase =
+  | "idle"
+  | "bootstrapping"
+  | "registering"
+  | "registered"
+  | "waiting"
+  /** Connected and never going on: what Pelion's client does after some answers. */
+  | "stuck"
+  | "crashed"
+  | "stopped";
+
+/** What every kind of device can be asked and told. */
+export interface Device {
+  readonly phase: DevicePhase;
+  /** The ID the service gave it, once it has bootstrapped. */
+  readonly deviceId: string | null;
+  /** Starts it; resolves when it is registered for the first time, rejects when it is stopped before. */
+  setup(): Promise<void>;
+  /** Updates the registration now. */
+  update(): void;
+  stop(options?: { deregister?: boolean }): Promise<void>;
+}
 
 export interface DeviceOptions {
   bundle: Bundle;
@@ -84,7 +105,7 @@ interface Told {
 }
 
 /** A device with the whole life of one: bootstraps, registers, updates, answers, and finds its way back. */
-export class ReferenceDevice {
+export class ReferenceDevice implements Device {
   readonly #options: DeviceOptions;
   readonly #random: () => number;
   readonly #gate: Gate;

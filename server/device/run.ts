@@ -3,8 +3,11 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "@/server/clock";
 import { readBundle } from "@/server/pki";
 import { networkConnect } from "./connect";
-import { type DeviceLog, type DeviceOptions, type DevicePhase, ReferenceDevice } from "./device";
+import { type Device, type DeviceLog, type DeviceOptions, type DevicePhase, ReferenceDevice } from "./device";
 import type { Connect } from "./link";
+import { type PelionConnect, pelionConnect } from "./pelion/connect";
+import { PelionDevice } from "./pelion/device";
+import { FilePelionStore } from "./pelion/store";
 import { referenceProfile } from "./profile";
 import { FileState } from "./state";
 
@@ -18,6 +21,8 @@ export interface RunOptions {
   bundle: Uint8Array | string;
   /** How many devices; default 1. */
   count?: number;
+  /** "reference" is our own client and the default, "pelion" speaks as mbed-cloud-client does. */
+  profile?: "reference" | "pelion";
   /** Default "udp". */
   transport?: "udp" | "tcp";
   /** Folder with one folder for each device: device-1 to device-N. */
@@ -25,20 +30,20 @@ export interface RunOptions {
   log: DeviceLog;
   /** Stops the devices, as {@link RunningDevices.stop} does. */
   signal?: AbortSignal;
-  /** Seconds; default 300. */
+  /** Seconds; default 300, and 7200 with the profile "pelion". */
   lifetime?: number;
-  /** Deregister when stopped; default true. */
+  /** Deregister when stopped; default true, and false with the profile "pelion". */
   deregister?: boolean;
   backoff?: DeviceOptions["backoff"];
   tickMs?: number;
   clock?: Clock;
   connect?: Connect;
-  onphase?: (device: ReferenceDevice, phase: DevicePhase) => void;
+  onphase?: (device: Device, phase: DevicePhase) => void;
 }
 
 /** Devices that are on their way or registered. */
 export interface RunningDevices {
-  devices: readonly ReferenceDevice[];
+  devices: readonly Device[];
   /** Resolves when every device has registered once, rejects when they are stopped before. */
   registered: Promise<void>;
   /** Resolves when they have been stopped. */
@@ -48,34 +53,44 @@ export interface RunningDevices {
 
 /** Runs devices from one bundle in this process. Rejects when the bundle cannot be used. */
 export async function runDevices(options: RunOptions): Promise<RunningDevices> {
-  const { count = 1, transport = "udp", stateDir, log, clock = systemClock, signal } = options;
+  const { count = 1, profile = "reference", transport = "udp" } = options;
+  const { stateDir, log, clock = systemClock, signal } = options;
   if (!Number.isInteger(count) || count < 1)
     throw new RangeError("The number of devices is a whole number from 1.");
   const bundle = readBundle(
     typeof options.bundle === "string" ? await readFile(options.bundle) : options.bundle,
   );
   const connect = options.connect ?? networkConnect(clock);
+  const connectPelion: PelionConnect = pelionConnect(clock);
 
-  const devices = Array.from({ length: count }, (_, index) => {
+  const devices = Array.from({ length: count }, (_, index): Device => {
     const name = `device-${index + 1}`;
     const named: DeviceLog = {
       info: (message) => log.info(`${name}: ${message}`),
       warn: (message) => log.warn(`${name}: ${message}`),
     };
-    const device: ReferenceDevice = new ReferenceDevice({
-      bundle,
-      transport,
-      state: new FileState(join(stateDir, name), bundle.certificate, named.warn),
-      connect,
-      clock,
-      log: named,
-      profile: referenceProfile(VERSION),
-      version: VERSION,
+    const folder = join(stateDir, name);
+    const common = {
+      ...{ bundle, transport, clock, log: named },
       ...(options.lifetime !== undefined && { lifetime: options.lifetime }),
       ...(options.tickMs !== undefined && { tickMs: options.tickMs }),
       ...(options.backoff && { backoff: options.backoff }),
-      onphase: (phase) => options.onphase?.(device, phase),
-    });
+      onphase: (phase: DevicePhase) => options.onphase?.(device, phase),
+    };
+    const device: Device =
+      profile === "pelion"
+        ? new PelionDevice({
+            ...common,
+            store: new FilePelionStore(folder, bundle.certificate, named.warn),
+            connect: connectPelion,
+          })
+        : new ReferenceDevice({
+            ...common,
+            state: new FileState(folder, bundle.certificate, named.warn),
+            connect,
+            profile: referenceProfile(VERSION),
+            version: VERSION,
+          });
     return device;
   });
 
@@ -83,9 +98,8 @@ export async function runDevices(options: RunOptions): Promise<RunningDevices> {
   let done = () => {};
   const stopped = new Promise<void>((resolve) => (done = resolve));
   const stop = (): Promise<void> => {
-    stopping ??= Promise.all(devices.map((one) => one.stop({ deregister: options.deregister ?? true }))).then(
-      done,
-    );
+    const deregister = options.deregister ?? profile === "reference";
+    stopping ??= Promise.all(devices.map((one) => one.stop({ deregister }))).then(done);
     return stopping;
   };
   const registered = Promise.all(

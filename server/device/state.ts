@@ -1,7 +1,7 @@
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
+import { readPrivateFile, writePrivateFile } from "./file";
 import type { Credentials } from "./link";
 
 /** The LwM2M server account a bootstrap server wrote. */
@@ -58,14 +58,8 @@ export class FileState implements StateStore {
   }
 
   async load(): Promise<DeviceState> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
-    let text: string;
-    try {
-      text = await readFile(join(this.folder, FILE), "utf8");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return EMPTY;
-      throw error;
-    }
+    const text = await readPrivateFile(this.folder, FILE);
+    if (text === null) return EMPTY;
     const state = readState(text);
     if (!state) {
       this.warn(`The state in ${join(this.folder, FILE)} is unreadable; the device starts anew.`);
@@ -79,7 +73,6 @@ export class FileState implements StateStore {
   }
 
   async save({ deviceId, account }: DeviceState): Promise<void> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 });
     const base64 = (value: Uint8Array) => Buffer.from(value).toString("base64");
     const stored: z.input<typeof schema> = {
       version: 1,
@@ -94,20 +87,7 @@ export class FileState implements StateStore {
         },
       },
     };
-    const temporary = join(this.folder, `${FILE}.${randomBytes(6).toString("hex")}`);
-    try {
-      const file = await open(temporary, "wx", 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify(stored, null, 2)}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(temporary, join(this.folder, FILE));
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writePrivateFile(this.folder, FILE, `${JSON.stringify(stored, null, 2)}\n`);
   }
 }
 

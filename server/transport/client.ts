@@ -35,6 +35,8 @@ export interface SecureConnectOptions extends ConnectOptions {
 export interface DtlsConnectOptions extends SecureConnectOptions {
   /** Offers connection ids [RFC9146]; bytes are the id that the server's records are to carry, `true` asks for none. */
   cid?: boolean | Uint8Array;
+  /** Gets ServerHello.random of a handshake that succeeded: devices without a clock read the time from it. */
+  onserverrandom?(random: Uint8Array): void;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -163,10 +165,12 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
   #settle: { done(peer: Peer): void; fail(error: Error): void } | null = null;
   readonly #clock: Clock;
   readonly #sweep: Sweep;
+  readonly #onserverrandom: DtlsConnectOptions["onserverrandom"];
 
   constructor(socket: UdpSocket, remote: Address, options: DtlsConnectOptions) {
     super(socket, remote);
     this.#clock = options.clock;
+    this.#onserverrandom = options.onserverrandom;
     this.ourCid = options.cid === true ? new Uint8Array(0) : options.cid || null;
     socket.on("message", (datagram) => this.#receive(datagram));
     socket.on("error", (error) =>
@@ -212,6 +216,8 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
     const channel = handshake.channel();
     if (!channel) return;
     this.#channel = channel;
+    const random = handshake.ssl.secrets()?.serverRandom;
+    if (random) this.#onserverrandom?.(random);
     this.#release();
     this.#settle?.done(this);
     this.#settle = null;

@@ -22,15 +22,20 @@ export const runCommands: readonly Command[] = [
     positionals: ["BUNDLE.zip"],
     options: {
       count: { type: "string" },
+      profile: { type: "string" },
       transport: { type: "string" },
       state: { type: "string" },
       lifetime: { type: "string" },
     },
     optionHelp: [
       ["--count N", "how many devices; 1 when left out"],
+      [
+        "--profile NAME",
+        "reference, our own client and the default, or pelion: speaks as mbed-cloud-client does",
+      ],
       ["--transport udp|tcp", "DTLS over UDP, the default, or TLS over TCP"],
       ["--state DIR", "where they keep their credentials; beside the bundle when left out"],
-      ["--lifetime SECONDS", "of their registrations; 300 when left out"],
+      ["--lifetime SECONDS", "of their registrations; 300 when left out, 7200 with --profile pelion"],
     ],
     summary: "Runs the reference device until Ctrl-C.",
     details: "Started again with the same state, a device goes on with its ID and its LwM2M credentials.",
@@ -40,6 +45,9 @@ export const runCommands: readonly Command[] = [
       const lifetime = wholeNumber(args, "lifetime", 0x7fffffff);
       const transport = text(args, "transport") ?? "udp";
       if (transport !== "udp" && transport !== "tcp") throw new UsageError("--transport must be udp or tcp.");
+      const profile = text(args, "profile") ?? "reference";
+      if (profile !== "reference" && profile !== "pelion")
+        throw new UsageError("--profile must be reference or pelion.");
       const file = resolve(io.cwd, name);
       const bundle = await readFile(file).catch((error: NodeJS.ErrnoException) => {
         throw new CliError(
@@ -51,6 +59,7 @@ export const runCommands: readonly Command[] = [
       const { runDevices } = await import("@/server/device");
       const running = await runDevices({
         bundle,
+        profile,
         transport,
         stateDir: state ? resolve(io.cwd, state) : join(dirname(file), `${basename(file, ".zip")}-devices`),
         log: {
