@@ -50,6 +50,16 @@ export function memberAccount(actor: Actor): string {
   return accountOf(actor);
 }
 
+export const isAdministrator = (actor: Actor): boolean =>
+  actor.kind === "operator" || (actor.kind === "user" && actor.role === "administrator");
+
+/** The same where only an administrator may do it, or somebody with a shell on the server. */
+export function requireAdministrator(actor: Actor): string {
+  const accountId = memberAccount(actor);
+  if (!isAdministrator(actor)) throw new ServiceError("forbidden", "Only an administrator may do this.");
+  return accountId;
+}
+
 /** Lets only the service itself pass; the first line of verbs that read secrets or every account. */
 export function requireSystem(actor: Actor): void {
   if (actor.kind !== "system") throw new ServiceError("forbidden", "Only the service itself may do this.");

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { idInput, validate } from "../validate";
+import { abilitiesOf } from "./abilities";
 import { type DeviceDetail, deviceRow, deviceSelect, readAttributes } from "./view";
 
 export const getDeviceInput = idInput;
@@ -15,6 +16,7 @@ export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInp
     select: {
       ...deviceSelect,
       accountId: true,
+      identity: true,
       customAttributes: true,
       updatedAt: true,
       registration: {
@@ -25,6 +27,7 @@ export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInp
           binding: true,
           queueMode: true,
           rootPath: true,
+          objectLinks: true,
           address: true,
           transport: true,
           registeredAt: true,
@@ -35,11 +38,21 @@ export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInp
     },
   });
   if (!row) throw notFound("Device");
-  const { customAttributes, registration, ...rest } = row;
+  const { customAttributes, identity, registration, ...rest } = row;
   return {
     ...rest,
     ...deviceRow({ ...rest, registration }, ctx.clock.now()),
     customAttributes: readAttributes(customAttributes),
-    registration,
+    registration: registration && withoutLinks(registration),
+    keepsIdAfterReset: identity.startsWith("ep:"),
+    abilities: abilitiesOf(registration),
   };
+}
+
+/** The links are in the resource tree; they may be long. */
+function withoutLinks<T extends { objectLinks: string }>({
+  objectLinks: _,
+  ...facts
+}: T): Omit<T, "objectLinks"> {
+  return facts;
 }

@@ -20,7 +20,13 @@ export const resourcePathField = pathField.refine(
 
 export const onPath = z.object({ id: idField, path: pathField });
 
-type DeviceOp = "device.read" | "device.write" | "device.execute" | "device.observe" | "device.unobserve";
+type DeviceOp =
+  | "device.read"
+  | "device.write"
+  | "device.execute"
+  | "device.observe"
+  | "device.unobserve"
+  | "device.renew";
 
 /** Asks the gateway for an operation on a device of the account; the gateway writes the event. */
 export async function operate<K extends DeviceOp>(

@@ -23,6 +23,8 @@ export interface ResourceNode {
   observable: boolean;
   /** It, or what it is part of, is observed. */
   observed: boolean;
+  /** The device tells of its changes by itself (`aobs` of Pelion's client); nobody can stop that. */
+  automatic: boolean;
   value: KnownValue | null;
   /** Last known values of a multiple resource. */
   items: (KnownValue & { path: string; id: number })[];

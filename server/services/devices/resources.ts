@@ -1,16 +1,10 @@
 import type { z } from "zod";
 import { type ResourceValue, resourceValue } from "@/server/bus/messages";
-import {
-  LinkFormatError,
-  type ObjectLinks,
-  objectDefinition,
-  parseLinks,
-  parsePath,
-  readObjectLinks,
-} from "@/server/lwm2m";
+import { type ObjectLinks, objectDefinition, parsePath } from "@/server/lwm2m";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { idInput, validate } from "../validate";
+import { readLinks } from "./links";
 import type { KnownValue, ObjectNode, ResourceNode, ResourceTree } from "./resource-tree";
 
 export type { ObjectNode, ResourceTree } from "./resource-tree";
@@ -37,7 +31,7 @@ export async function getResources(
   });
   if (!device) throw notFound("Device");
   const { registration } = device;
-  const links = registration ? readLinks(registration.objectLinks, registration.lwm2mVersion) : null;
+  const links = registration && readLinks(registration);
   return {
     registered: registration !== null,
     rootPath: registration?.rootPath ?? "/",
@@ -51,16 +45,6 @@ export async function getResources(
       new Set(device.observations.map(({ path }) => path)),
     ),
   };
-}
-
-function readLinks(text: string, lwm2mVersion: string): ObjectLinks | null {
-  try {
-    return readObjectLinks(parseLinks(text), lwm2mVersion);
-  } catch (error) {
-    // Kept links were checked when they came; should a rule have changed since, the values are still worth showing.
-    if (error instanceof LinkFormatError) return null;
-    throw error;
-  }
 }
 
 function readValue(text: string): ResourceValue | null {
@@ -154,6 +138,7 @@ export function buildTree(
               presented: present.has(resourceId),
               observable: decorated ? (attributes?.has("obs") ?? false) : operations.includes("R"),
               observed: isObserved(path),
+              automatic: attributes?.has("aobs") ?? false,
               value: known.get(path) ?? null,
               items: (items.get(path) ?? []).sort((a, b) => a.id - b.id),
             };

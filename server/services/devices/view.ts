@@ -1,4 +1,5 @@
 import type { Transaction } from "@/server/db";
+import type { Abilities } from "./abilities";
 
 export const deviceStates = [
   "unenrolled",
@@ -61,6 +62,10 @@ export interface DeviceDetail extends DeviceRow {
     updatedAt: Date;
     expiresAt: Date;
   } | null;
+  /** Known by its endpoint name, so that it is the same device even when it has forgotten everything. */
+  keepsIdAfterReset: boolean;
+  /** What can be asked of it as a whole, and why not. */
+  abilities: Abilities;
 }
 
 export const deviceSelect = {

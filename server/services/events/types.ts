@@ -291,6 +291,24 @@ export const eventTypes = {
       `Certificate “${data.name}” deleted; ${data.devices === 1 ? "one device" : `${data.devices} devices`} came in by it.`,
   ),
 
+  "account.updated": define<{ name?: string; deviceKeys?: boolean; registrationLifetime?: number | null }>(
+    "access",
+    "SUCCESS",
+    ({ name, deviceKeys, registrationLifetime }) => {
+      const changes = [
+        name === undefined ? "" : `it is called “${name}”`,
+        deviceKeys === undefined
+          ? ""
+          : `devices of Pelion’s kind ${deviceKeys ? "make their own keys" : "get their keys from here"}`,
+        registrationLifetime === undefined
+          ? ""
+          : registrationLifetime === null
+            ? "devices register for the default time"
+            : `devices register for ${duration(registrationLifetime)}`,
+      ].filter(Boolean);
+      return `Account settings changed: ${list(changes)}.`;
+    },
+  ),
   "key.created": define<{ keyId: string; name: string }>(
     "access",
     "SUCCESS",

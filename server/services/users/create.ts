@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Actor, type Context, memberAccount } from "../context";
+import { type Context, requireAdministrator } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
 import { newId } from "../ids";
@@ -13,13 +13,6 @@ export const createUserInput = z.object({
   name: nameField(100).optional(),
   role: z.enum(["administrator", "developer"]).default("developer"),
 });
-
-function requireAdministrator(actor: Actor): string {
-  const accountId = memberAccount(actor);
-  if (actor.kind === "operator" || (actor.kind === "user" && actor.role === "administrator"))
-    return accountId;
-  throw new ServiceError("forbidden", "Only an administrator may do this.");
-}
 
 /** Makes a user in the actor's account. */
 export async function createUser(

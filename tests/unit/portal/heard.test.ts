@@ -82,6 +82,7 @@ describe("an answer that is older than what the stream told", () => {
                   presented: true,
                   observable: true,
                   observed: false,
+                  automatic: false,
                   value: { value: { type: "string", value }, at, source: "read" },
                   items: [],
                 },

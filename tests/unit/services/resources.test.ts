@@ -81,6 +81,19 @@ describe("the resource tree", () => {
     expect(objects.at(-1)).toMatchObject({ name: "Object 26241", defined: false });
   });
 
+  it("tells what the device reports by itself from what somebody observes", async () => {
+    await register(bench, bench.a.id, id, {
+      objectLinks: '</3/0/0>;obs;aobs="1";v="ARM",</3200/0/5501>;obs,</3200/0/5750>',
+    });
+    const { objects } = await tree();
+    const all = objects.flatMap((object) => object.instances.flatMap((one) => one.resources));
+    expect(all.map(({ path, observed, automatic }) => [path, observed, automatic])).toEqual([
+      ["/3/0/0", false, true],
+      ["/3200/0/5501", false, false],
+      ["/3200/0/5750", false, false],
+    ]);
+  });
+
   it("gathers the instances of a multiple resource", async () => {
     await register(bench, bench.a.id, id);
     await know("/3/0/7/1", { type: "integer", value: "5000" });
