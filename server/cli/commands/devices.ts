@@ -1,8 +1,12 @@
+import type { OperationResult } from "@/server/bus/messages";
 import type { Context } from "@/server/services/context";
+import { factoryResetDevice } from "@/server/services/devices/factory-reset";
 import { getDevice } from "@/server/services/devices/get";
 import { deviceSorts, listDevices } from "@/server/services/devices/list";
+import { rebootDevice } from "@/server/services/devices/reboot";
 import { rebootstrapDevice } from "@/server/services/devices/rebootstrap";
 import { removeDevice } from "@/server/services/devices/remove";
+import { renewDeviceCertificate } from "@/server/services/devices/renew-certificate";
 import { type DeviceRow, deviceStates } from "@/server/services/devices/view";
 import { isId } from "@/server/services/ids";
 import { withAccount } from "../app";
@@ -16,7 +20,7 @@ import {
   jsonOption,
   text,
 } from "../command";
-import { UsageError } from "../io";
+import { CliError, UsageError } from "../io";
 import { json, moment, printable, table } from "../table";
 
 const PAGE = 200;
@@ -46,6 +50,28 @@ async function find(ctx: Context, wanted: string): Promise<DeviceRow> {
   if (isId(wanted)) return getDevice(ctx, { id: wanted });
   return choose("device", await all(ctx, { search: wanted }), wanted, (row) => [row.endpointName, row.name]);
 }
+
+/** A command that asks something of a device and says how that went. */
+const asking = (
+  word: string,
+  what: string,
+  summary: string,
+  ask: (ctx: Context, input: { id: string }) => Promise<OperationResult>,
+): Command => ({
+  words: ["devices", word],
+  positionals: ["ID|NAME"],
+  options: accountOption,
+  optionHelp: [accountHelp],
+  summary,
+  async run(io, args) {
+    await withAccount(io, text(args, "account"), async ({ ctx }) => {
+      const { id } = await find(ctx, args.positionals[0] ?? "");
+      const { ok, message } = await ask(ctx, { id });
+      if (!ok) throw new CliError(`${what} of ${id} did not work: ${message}.`);
+      io.err(`${what} of ${id}: ${message}.\n`);
+    });
+  },
+});
 
 export const deviceCommands: readonly Command[] = [
   {
@@ -155,4 +181,17 @@ export const deviceCommands: readonly Command[] = [
       });
     },
   },
+  asking("reboot", "Reboot", "Has a device start again.", rebootDevice),
+  asking(
+    "factory-reset",
+    "Factory reset",
+    "Has a device forget its credentials and settings, so that it bootstraps anew.",
+    factoryResetDevice,
+  ),
+  asking(
+    "renew",
+    "Renewal",
+    "Has a device of Pelion's kind make a new key and get a new LwM2M certificate.",
+    renewDeviceCertificate,
+  ),
 ];

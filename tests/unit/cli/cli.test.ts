@@ -268,12 +268,74 @@ describe("devices", () => {
     expect((await db.device.findUniqueOrThrow({ where: { id: ids[7] ?? "" } })).rebootstrapPending).toBe(
       true,
     );
+    for (const word of ["reboot", "factory-reset", "renew"])
+      expect(await run(`devices ${word} pump-7`)).toMatchObject({
+        code: 1,
+        out: "",
+        err: expect.stringMatching(/gateway/),
+      });
     expect(await run("devices remove pump-7")).toMatchObject({ code: 0 });
     expect(await db.device.count()).toBe(204);
     expect(
       await db.deviceEvent.findMany({ where: { deviceId: ids[7] ?? "" }, select: { actor: true } }),
     ).toEqual([{ actor: "operator" }, { actor: "operator" }]);
     await db.$disconnect();
+  });
+});
+
+describe("what is asked of a device", () => {
+  it("is told with how it went", async () => {
+    await createAdmin();
+    const config = loadConfig(env);
+    const db = await openDatabase(config);
+    const { id: accountId } = await db.account.findFirstOrThrow();
+    const id = newId();
+    await db.device.create({ data: { id, accountId, identity: "ep:pump", endpointName: "pump" } });
+    const never = () => {
+      throw new Error("not asked here");
+    };
+    const asked: unknown[] = [];
+    let answer = { code: "2.04" as string | null, ok: true, message: "", values: [] };
+    const handler = (input: unknown) => {
+      asked.push(input);
+      return answer;
+    };
+    const gateway = await serveBus({
+      path: busPath(config),
+      log: createLogger("test", "silent"),
+      clock: systemClock,
+      handlers: {
+        ping: () => ({ pid: 1, startedAt: 0, registrations: 0, peers: 0, listeners: [] }),
+        "trust.reload": never,
+        "device.read": never,
+        "device.write": never,
+        "device.execute": handler,
+        "device.observe": never,
+        "device.unobserve": never,
+        "device.rebootstrap": never,
+        "device.renew": never,
+        "account.reload": never,
+        "device.removed": never,
+      },
+    } as Parameters<typeof serveBus>[0]);
+    try {
+      expect(await run("devices reboot pump")).toEqual({
+        code: 0,
+        out: "",
+        err: `Reboot of ${id}: it starts again, and registers when it is back.\n`,
+      });
+      expect(asked).toEqual([{ accountId, deviceId: id, actor: "operator", path: "/3/0/4", args: "" }]);
+      answer = { ...answer, code: null, ok: false, message: "the device is not registered" };
+      expect(await run(["devices", "factory-reset", id])).toEqual({
+        code: 1,
+        out: "",
+        err: `Factory reset of ${id} did not work: the device is not registered.\n`,
+      });
+      expect(await run("devices renew nobody")).toMatchObject({ code: 1, out: "" });
+    } finally {
+      await gateway.close();
+      await db.$disconnect();
+    }
   });
 });
 
