@@ -192,6 +192,7 @@ class PelionTlsPeer implements Peer {
   onclose: ((reason: string) => void) | null = null;
   readonly #queue: Uint8Array[] = [];
   #writing = false;
+  #ending = false;
 
   constructor(
     private readonly tls: TLSSocket,
@@ -210,7 +211,7 @@ class PelionTlsPeer implements Peer {
   }
 
   send(message: Uint8Array): void {
-    if (this.closed) return;
+    if (this.closed || this.#ending) return;
     this.#queue.push(message);
     this.#write();
   }
@@ -219,7 +220,10 @@ class PelionTlsPeer implements Peer {
     // Node would put what waits into one record.
     if (this.#writing) return;
     const message = this.#queue.shift();
-    if (!message) return;
+    if (!message) {
+      if (this.#ending) this.#end("closed");
+      return;
+    }
     this.#writing = true;
     this.tls.write(message, () => {
       this.#writing = false;
@@ -229,7 +233,8 @@ class PelionTlsPeer implements Peer {
 
   /** Ends the TCP connection without close_notify, as the client does, once what was said is out. */
   close(): void {
-    this.#end("closed");
+    this.#ending = true;
+    if (!this.#writing) this.#end("closed");
   }
 
   #end(reason: string): void {

@@ -26,11 +26,11 @@ export async function enrol(subject: EnrolmentSubject, renewal = false): Promise
   const text = (value: string) => [{ utf8String: value }];
   const request = await x509.Pkcs10CertificateRequestGenerator.create(
     {
-      name: new x509.Name([
+      name: [
         { L: text(subject.deviceId) },
         { OU: text(subject.accountId) },
         { CN: text(subject.endpointName) },
-      ]).toJSON(),
+      ],
       keys,
       signingAlgorithm: ECDSA_P256,
       ...(renewal && {

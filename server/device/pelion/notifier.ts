@@ -128,6 +128,9 @@ export class Notifier {
       this.cancel(watch.path);
       return false;
     }
+    // Behind the others, so that one that changes all the time does not keep them from their turn.
+    this.#watches.delete(watch.path);
+    this.#watches.set(watch.path, watch);
     watch.dirty = false;
     this.#underWay = true;
     const payload =
