@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -11,6 +10,7 @@ import { createLogger } from "@/server/log";
 import type { Context } from "@/server/services/context";
 import { createContext } from "@/server/services/create-context";
 import { createFirstAdministrator } from "@/server/services/instance/setup";
+import { freePort } from "./free-port";
 
 /** A gateway in a process of its own: its time and memory are its own, and it can be killed. */
 export interface GatewayProcess {
@@ -31,14 +31,6 @@ export interface GatewayProcess {
 }
 
 const silent = createLogger("tests", "silent");
-
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4");
-  await new Promise<void>((done) => socket.bind(0, "127.0.0.1", done));
-  const { port } = socket.address();
-  await new Promise<void>((done) => socket.close(done));
-  return port;
-}
 
 /** Starts build/gateway.js on an empty data folder with one account and whatever `prepare` puts there. */
 export async function startGatewayProcess(

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Page, test } from "@playwright/test";
+import { freePort } from "../../support/free-port";
 
 export const ADMIN = { email: "ada@example.com", password: "correct horse battery staple" };
 
@@ -21,6 +20,8 @@ export interface Instance {
   cli(...args: string[]): Promise<string>;
   /** Starts the reference device until the instance stops, or `stop` is called. */
   runDevice(bundle: string, ...args: string[]): RunningDevice;
+  /** Ends every device that still runs; each deregisters. */
+  stopDevices(): Promise<void>;
   /** Ends the gateway without a chance to say goodbye, and starts it again. */
   killGateway(): Promise<void>;
   startGateway(): Promise<void>;
@@ -32,20 +33,6 @@ export interface Instance {
 export interface RunningDevice {
   output(): string;
   stop(): Promise<void>;
-}
-
-/** A number that is free for TCP and UDP: both transports of a service share it. */
-async function freePort(): Promise<number> {
-  const tcp = createServer();
-  await new Promise<void>((done) => tcp.listen(0, "127.0.0.1", done));
-  const { port } = tcp.address() as { port: number };
-  const udp = createSocket("udp4");
-  const free = await new Promise<boolean>((done) => {
-    udp.once("error", () => done(false));
-    udp.bind(port, "127.0.0.1", () => udp.close(() => done(true)));
-  });
-  await new Promise((done) => tcp.close(done));
-  return free ? port : freePort();
 }
 
 /** Starts an instance; without `admin` it waits for its first administrator. */
@@ -97,6 +84,7 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
     return run.output();
   };
 
+  const devices: (() => Promise<void>)[] = [];
   const servers = new Map<string, ReturnType<typeof launch>>();
   const serve = async (name: string) => {
     const run = launch(["--enable-source-maps", resolve(`build/${name}.js`)], true);
@@ -148,13 +136,15 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
       file: (name) => join(dataDir, name),
       runDevice(bundle, ...args) {
         const run = launch([resolve("build/cli.js"), "device", "run", bundle, ...args], false);
-        return {
-          output: run.output,
-          async stop() {
-            run.child.kill("SIGINT");
-            await run.ended;
-          },
+        const stop = async () => {
+          run.child.kill("SIGINT");
+          await run.ended;
         };
+        devices.push(stop);
+        return { output: run.output, stop };
+      },
+      async stopDevices() {
+        await Promise.all(devices.map((stop) => stop()));
       },
       stop,
     };
