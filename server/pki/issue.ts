@@ -1,8 +1,8 @@
 import {
+  createECDH,
   createHash,
   createPrivateKey,
   createPublicKey,
-  generateKeyPairSync,
   type KeyObject,
   randomBytes,
   sign,
@@ -47,12 +47,25 @@ const CA_PATH_0 = extension(
   true,
 );
 
+// What stands before the key itself: PKCS#8 with an ECPrivateKey [RFC5958, RFC5915], and SubjectPublicKeyInfo [RFC5480].
+const PKCS8_HEAD = Buffer.from(
+  "308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b0201010420",
+  "hex",
+);
+const PKCS8_PUBLIC = Buffer.from("a144034200", "hex");
+const SPKI_HEAD = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200", "hex");
+
+/** A new P-256 key; ECDH makes one in a sixth of the time that generateKeyPairSync takes. */
 function newKeyPair(): { publicKey: Buffer; privateKey: Buffer } {
-  return generateKeyPairSync("ec", {
-    namedCurve: "P-256",
-    publicKeyEncoding: { type: "spki", format: "der" },
-    privateKeyEncoding: { type: "pkcs8", format: "der" },
-  });
+  const ecdh = createECDH("prime256v1");
+  const point = ecdh.generateKeys();
+  const secret = ecdh.getPrivateKey();
+  // Leading zeros are left out of it.
+  const padding = Buffer.alloc(32 - secret.length);
+  return {
+    publicKey: Buffer.concat([SPKI_HEAD, point]),
+    privateKey: Buffer.concat([PKCS8_HEAD, padding, secret, PKCS8_PUBLIC, point]),
+  };
 }
 
 /** A positive serial number of 16 bytes. */

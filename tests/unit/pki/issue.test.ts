@@ -161,6 +161,19 @@ describe("DeviceCertificateIssuer", () => {
     expect(new Set(keys).size).toBe(50);
   });
 
+  it("writes keys as OpenSSL does, those that begin with zeros too", () => {
+    for (let zeros = 0; zeros < 2; ) {
+      const made = issuer.issue({ deviceId, accountId, endpointName: "e", notAfter });
+      const der = Buffer.from(made.privateKey as Uint8Array);
+      // Where the secret begins.
+      if (der[36] !== 0) continue;
+      zeros += 1;
+      const key = pkcs8(der);
+      expect(key.export({ format: "der", type: "pkcs8" })).toEqual(der);
+      expect(new X509Certificate(made.certificate).checkPrivateKey(key)).toBe(true);
+    }
+  });
+
   it("writes years beyond 2049 as they must be written", () => {
     const long = new DeviceCertificateIssuer(createRootAuthority("Long", 100, clock), clock);
     const made = long.issue({
