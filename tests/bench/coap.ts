@@ -2,13 +2,7 @@ import { systemClock } from "@/server/clock";
 import { CoapEndpoint, encodeMessage, type OutgoingResponse, Type } from "@/server/coap";
 import type { Peer } from "@/server/transport/types";
 
-export interface CoapBench {
-  requestsPerSecond: number;
-  asyncRequestsPerSecond: number;
-  /** Both roles, in one process. */
-  roundTripsPerSecond: number;
-  bytesPerIdlePeer: number;
-}
+export const name = "CoAP codec and exchanges";
 
 function sink(id: number, onsend: () => void): Peer {
   return {
@@ -105,12 +99,20 @@ async function idleBytes(count: number): Promise<number> {
 }
 
 /** Codec and exchange layer alone, no sockets, one core. */
-export async function benchCoap(count = 200_000): Promise<CoapBench> {
+export async function run() {
+  const count = 200_000;
+  const limitedBy = "allocation: a message, its options and an exchange each";
   await serve(20_000, () => ({ code: "2.04" }));
-  return {
-    requestsPerSecond: Math.round(await serve(count, () => ({ code: "2.04" }))),
-    asyncRequestsPerSecond: Math.round(await serve(count, async () => ({ code: "2.04" }))),
-    roundTripsPerSecond: Math.round(await roundTrips(count / 4)),
-    bytesPerIdlePeer: Math.round(await idleBytes(50_000)),
-  };
+  const rate = (metric: string, value: number) => ({ metric, value, unit: "/s", limitedBy });
+  return [
+    rate("CoAP requests answered at once", await serve(count, () => ({ code: "2.04" }))),
+    rate("CoAP requests answered later", await serve(count, async () => ({ code: "2.04" }))),
+    rate("CoAP round trips, both roles in one process", await roundTrips(count / 4)),
+    {
+      metric: "memory of an idle CoAP peer",
+      value: await idleBytes(50_000),
+      unit: "bytes",
+      limitedBy: "the objects that every peer has",
+    },
+  ];
 }

@@ -21,14 +21,27 @@ export interface GatewayProcess {
   bus: LocalBusClient;
   /** Seconds of processor time it has used. */
   cpuSeconds(): number;
-  /** Bytes it holds in memory. */
-  residentBytes(): number;
+  /**
+   * Bytes after a full collection: JavaScript with its buffers, and all that is resident but for the free part of the
+   * JavaScript heap, which grows and shrinks as it likes.
+   */
+  memory(): Promise<{ heap: number; used: number }>;
   /** Ends it without a chance to write anything (SIGKILL). */
   kill(): Promise<void>;
   /** Starts it again on the same data folder and ports. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** Runs inside the gateway's process before anything of its own. */
+const MEMORY_REPORTER = `process.on("message", (message) => {
+  if (message.type !== "memory") return;
+  gc();
+  gc();
+  const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
+  const heap = heapUsed + external;
+  process.send({ type: "memory", heap, used: rss - heapTotal + heapUsed });
+});`;
 
 const silent = createLogger("tests", "silent");
 
@@ -62,7 +75,8 @@ export async function startGatewayProcess(
   await prepare(context, accountId);
   let child: ChildProcess;
   const start = async () => {
-    child = spawn(process.execPath, ["--expose-gc", resolve("build/gateway.js")], {
+    const preload = `data:text/javascript,${encodeURIComponent(MEMORY_REPORTER)}`;
+    child = spawn(process.execPath, ["--expose-gc", "--import", preload, resolve("build/gateway.js")], {
       env: { PATH: process.env.PATH ?? "", NODE_ENV: "production", ...env },
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
@@ -84,7 +98,15 @@ export async function startGatewayProcess(
     accountId,
     bus,
     cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / 100,
-    residentBytes: () => Number(stat()[21]) * 4096,
+    memory: () =>
+      new Promise((done) => {
+        child.on("message", function answered(message: { type: string; heap: number; used: number }) {
+          if (message.type !== "memory") return;
+          child.off("message", answered);
+          done({ heap: message.heap, used: message.used });
+        });
+        child.send({ type: "memory" });
+      }),
     kill: () => end("SIGKILL"),
     start,
     async close() {
