@@ -57,11 +57,25 @@ export class TrustBook {
   /** Decides on client certificates during handshakes with one of the two services. */
   verifier(service: "bootstrap" | "lwm2m"): Verifier {
     return service === "bootstrap"
-      ? (chain) => this.#trusted(chain, this.#bootstrap)
+      ? (chain) => this.#atTheRightDoor(chain, this.#trusted(chain, this.#bootstrap), service)
       : (chain) => {
           const issued = this.#issuedHere(chain);
-          return issued ?? this.#trusted(chain, this.#lwm2m);
+          return this.#atTheRightDoor(chain, issued ?? this.#trusted(chain, this.#lwm2m), service);
         };
+  }
+
+  /** A stranger here may be well known at the other service, which is then what is to be said. */
+  #atTheRightDoor(chain: readonly Uint8Array[], verdict: Verdict, service: "bootstrap" | "lwm2m"): Verdict {
+    if (verdict.ok || verdict.fault !== "unknown_ca") return verdict;
+    const others = service === "bootstrap" ? [...this.#issued, ...this.#lwm2m] : this.#bootstrap;
+    const elsewhere = verifyChain(chain, others, new Date(this.clock.now()));
+    if (!elsewhere.ok) return verdict;
+    const { name } = elsewhere.anchor;
+    const message =
+      service === "lwm2m"
+        ? `The certificate rests on “${name}” and is for the bootstrap service: the device has to bootstrap first.`
+        : `The certificate rests on “${name}” and is for the LwM2M service: bootstrap needs the one the device was made with.`;
+    return { ok: false, fault: "unknown_ca", message };
   }
 
   /** Says what is known of a chain that was refused; null when there was none. */
