@@ -6,8 +6,8 @@ import { concurrently, measure, rateRows } from "./_measure";
 
 export const name = "Full DTLS handshakes with a client certificate";
 
-const DEVICES = 6000;
-const WARM_UP = 1000;
+const DEVICES = 4000;
+const WARM_UP = 500;
 const AT_A_TIME = 64;
 
 export async function run() {

@@ -9,8 +9,8 @@ import { concurrently } from "./_measure";
 export const name = "Memory of idle devices";
 
 /** They come first, so that code, pools and caches are there before the ones that are counted. */
-const WARM_UP = 2000;
-const DEVICES = 8000;
+const WARM_UP = 1500;
+const DEVICES = 6000;
 const AT_A_TIME = 48;
 
 /** What one registered device adds to the gateway, in bytes. */

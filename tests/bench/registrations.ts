@@ -113,6 +113,7 @@ export async function run() {
     let heard = 0;
     gateway.bus.subscribe(() => heard++);
     gateway.bus.watch([gateway.accountId]);
+    await gateway.bus.request("ping", {});
     const watched = await updates(1);
     // What was sent before an answer is here before it.
     await gateway.bus.request("ping", {});
