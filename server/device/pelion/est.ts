@@ -26,11 +26,11 @@ export async function enrol(subject: EnrolmentSubject, renewal = false): Promise
   const text = (value: string) => [{ utf8String: value }];
   const request = await x509.Pkcs10CertificateRequestGenerator.create(
     {
-      name: [
+      name: new x509.Name([
         { L: text(subject.deviceId) },
         { OU: text(subject.accountId) },
         { CN: text(subject.endpointName) },
-      ],
+      ]),
       keys,
       signingAlgorithm: ECDSA_P256,
       ...(renewal && {

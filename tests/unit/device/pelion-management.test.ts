@@ -412,7 +412,7 @@ describe("a certificate renewal", () => {
     expect(answer).toMatchObject({ text: "0", confirmable: true });
     expect(format(answer)).toBe(0);
     const [request] = connection.requests("/est/sen");
-    const csr = new x509.Pkcs10CertificateRequest(request!.payload);
+    const csr = new x509.Pkcs10CertificateRequest(Uint8Array.from(request!.payload));
     expect(csr.subject).toBe(`L=${DEVICE_ID}, OU=${ACCOUNT}, CN=${ENDPOINT}`);
     expect(csr.extensions.map(({ type }) => type)).toEqual(["2.5.29.15", "2.5.29.37"]);
     expect(await csr.verify()).toBe(true);
