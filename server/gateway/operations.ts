@@ -390,11 +390,11 @@ export class DeviceOperations {
     });
   }
 
-  /** TLV is the one format every version and client knows for any path; who refuses it may choose itself. */
+  /** Who refuses the format asked for may choose itself. */
   async #get(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
     const response = await this.#request(registration, path, {
       method: "GET",
-      accept: preferred(registration, path),
+      ...preferred(registration, path),
     });
     return response.code === "4.06" ? this.#request(registration, path, { method: "GET" }) : response;
   }
@@ -415,7 +415,7 @@ export class DeviceOperations {
       {
         method: "GET",
         path: segments(registration, path),
-        accept: preferred(registration, path),
+        ...preferred(registration, path),
         timeoutMs: OPERATION_TIMEOUT_MS,
         ...(registration.deltaLinks && { blockSize: 512 }),
       },
@@ -457,7 +457,7 @@ export class DeviceOperations {
     this.#observations.set(deviceId, running);
     const request = automatic
       ? null
-      : { method: "GET" as const, path: segments(registration, path), accept: preferred(registration, path) };
+      : { method: "GET" as const, path: segments(registration, path), ...preferred(registration, path) };
     running.set(
       path,
       this.options
@@ -541,10 +541,13 @@ function presentedObjects(registration: LiveRegistration): number[] {
   );
 }
 
-/** Pelion's client reports floats as text only [its TLV is wrong], and has no other format for single resources. */
-function preferred(registration: LiveRegistration, path: Path): number {
+/**
+ * TLV is the one format every version and client knows for any path. Pelion's client has one of its own for each single
+ * resource, and calls what its application provides by whatever name was asked for.
+ */
+function preferred(registration: LiveRegistration, path: Path): { accept?: number } {
   const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
-  return registration.deltaLinks && single && resourceDefinition(path)?.type === "float" ? TEXT : TLV;
+  return registration.deltaLinks && single ? {} : { accept: TLV };
 }
 
 function nameOf(path: Path): { name?: string } {

@@ -1,5 +1,4 @@
 import { randomFillSync } from "node:crypto";
-
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { connect as connectNet } from "node:net";

@@ -733,6 +733,18 @@ describe("Time-outs", () => {
     expect(await reading).toMatchObject({ ok: false, message: expect.stringContaining("60 s") });
   });
 
+  it("single resources of Pelion's client come in the format it has for them", async () => {
+    const { device, id } = await registered(["lwm2m=1.0", "mccv=4.13.2"]);
+    const accepts: (number | null)[] = [];
+    device.answer = (request) => {
+      accepts.push(readUint(request, "Accept"));
+      return { code: "2.05", payload: "0", options: [TEXT] };
+    };
+    await ask(id, "read", "/3200/0/5501");
+    await ask(id, "read", "/3200/0");
+    expect(accepts).toEqual([null, TLV]);
+  });
+
   it("a separate answer is taken", async () => {
     const { device, id } = await registered();
     device.answer = () => null;
