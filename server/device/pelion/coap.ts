@@ -289,8 +289,8 @@ export class PelionCoap {
     };
     let resends = 0;
     this.#outgoing.set(messageId, entry);
-    this.#send(bytes);
     wait();
+    this.#send(bytes);
     return messageId;
   }
 
