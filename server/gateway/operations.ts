@@ -89,7 +89,7 @@ export class DeviceOperations {
         values,
         done: () =>
           this.#tell(target, "resource.read", {
-            ...(values.length === 1 && only && { value: formatValue(only.value) }),
+            ...(values.length === 1 && only && { value: told(only.value) }),
           }),
       };
     });
@@ -109,7 +109,7 @@ export class DeviceOperations {
       return {
         response,
         values,
-        done: () => this.#tell(target, "resource.written", { value: formatValue(value) }),
+        done: () => this.#tell(target, "resource.written", { value: told(value) }),
       };
     });
   }
@@ -548,6 +548,12 @@ function presentedObjects(registration: LiveRegistration): number[] {
 function preferred(registration: LiveRegistration, path: Path): { accept?: number } {
   const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
   return registration.deltaLinks && single ? {} : { accept: TLV };
+}
+
+/** A value as the timeline has it, where a firmware's worth of text would be too much. */
+function told(value: ResourceValue): string {
+  const text = formatValue(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }
 
 function nameOf(path: Path): { name?: string } {

@@ -42,7 +42,7 @@ export interface DecodeOptions {
 
 /**
  * Reads the payload that answers, or is written to, `path`. Types come from the object definitions; without
- * one, text and JSON keep their own kind, and TLV is text when it is printable UTF-8, opaque otherwise.
+ * one, JSON keeps its own kinds, and text and TLV are text when they are printable UTF-8, opaque otherwise.
  * Throws ContentError with the reason in words.
  */
 export function decodeContent(

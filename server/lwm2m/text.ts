@@ -24,11 +24,17 @@ function single(path: Path, format: string): void {
   }
 }
 
-/** Reads text/plain [LwM2M-Core 1.1.1 §7.4.1]; without a definition the text is the value. */
+/** Reads text/plain [LwM2M-Core 1.1.1 §7.4.1]; without a definition the text is the value, if it is one. */
 export function decodeText(payload: Uint8Array, path: Path): ContentValue[] {
   single(path, "Plain text");
+  // Pelion's client calls everything text that its application has not called opaque.
+  if (!resourceDefinition(path) && !isText(payload)) return [{ path, value: opaque(payload) }];
   const text = decodeUtf8(payload, path);
   return [{ path, value: textValue(text, path) }];
+}
+
+function isText(bytes: Uint8Array): boolean {
+  return !/[^\P{Cc}\t\r\n]|\uFFFD/u.test(Buffer.from(bytes).toString("utf8"));
 }
 
 function textValue(text: string, path: Path): ResourceValue {

@@ -183,6 +183,10 @@ describe("TLV", () => {
     expect(decodeContent(TLV, hex("C200ff01"), "/31999/0")).toEqual([
       { path: "/31999/0/0", value: opaque(hex("ff01")) },
     ]);
+    expect(read(0, text("two\nlines"), "/31999/0/0")).toEqual([["/31999/0/0", "two\nlines"]]);
+    expect(decodeContent(0, hex("000000"), "/31999/0/0")).toEqual([
+      { path: "/31999/0/0", value: opaque(hex("000000")) },
+    ]);
   });
 
   test("an entry that is longer than the payload", () => {
