@@ -3,6 +3,7 @@ import { z } from "zod";
 import { type ActionResult, action, invalid, run } from "@/server/portal/action";
 import { contextFor } from "@/server/portal/context";
 import { runtime } from "@/server/portal/runtime";
+import { updateAccountSettings, updateAccountSettingsInput } from "@/server/services/accounts/settings";
 import { createApiKey, createApiKeyInput } from "@/server/services/api-keys/create";
 import { removeApiKey, removeApiKeyInput } from "@/server/services/api-keys/remove";
 import {
@@ -12,10 +13,16 @@ import {
 import { removeCertificate, removeCertificateInput } from "@/server/services/certificates/remove";
 import { takeBundle } from "@/server/services/certificates/take-bundle";
 import { executeResource, executeResourceInput } from "@/server/services/devices/execute-resource";
+import { factoryResetDevice, factoryResetDeviceInput } from "@/server/services/devices/factory-reset";
 import { observeResource, observeResourceInput } from "@/server/services/devices/observe-resource";
 import { readResource, readResourceInput } from "@/server/services/devices/read-resource";
+import { rebootDevice, rebootDeviceInput } from "@/server/services/devices/reboot";
 import { rebootstrapDevice, rebootstrapDeviceInput } from "@/server/services/devices/rebootstrap";
 import { removeDevice, removeDeviceInput } from "@/server/services/devices/remove";
+import {
+  renewDeviceCertificate,
+  renewDeviceCertificateInput,
+} from "@/server/services/devices/renew-certificate";
 import { unobserveResource, unobserveResourceInput } from "@/server/services/devices/unobserve-resource";
 import { updateDevice, updateDeviceInput } from "@/server/services/devices/update";
 import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
@@ -48,9 +55,14 @@ export const takeCertificateBundle = action(removeCertificateInput, async (ctx, 
 export const makeKey = action(createApiKeyInput, createApiKey);
 export const deleteKey = action(removeApiKeyInput, removeApiKey);
 
+export const changeSettings = action(updateAccountSettingsInput, updateAccountSettings);
+
 export const changeDevice = action(updateDeviceInput, updateDevice);
 export const deleteDevice = action(removeDeviceInput, removeDevice);
 export const rebootstrap = action(rebootstrapDeviceInput, rebootstrapDevice);
+export const reboot = action(rebootDeviceInput, rebootDevice);
+export const factoryReset = action(factoryResetDeviceInput, factoryResetDevice);
+export const renewCertificate = action(renewDeviceCertificateInput, renewDeviceCertificate);
 export const readPath = action(readResourceInput, readResource);
 export const writePath = action(writeResourceInput, writeResource);
 export const executePath = action(executeResourceInput, executeResource);

@@ -25,6 +25,10 @@ export function dateTime(ms: number, utc = false): string {
 
 export const day = (at: string | number | Date): string => new Date(at).toISOString().slice(0, 10);
 
+/** "it starts again" as a sentence of its own. */
+export const sentence = (text: string): string =>
+  text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+
 /** "1 device", "2 devices". */
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

@@ -51,6 +51,7 @@ export function Providers({
                 toast: "!rounded-lg !border-line !bg-surface !text-ink !text-sm !shadow-float !font-sans",
                 description: "!text-muted",
                 success: "[&_[data-icon]]:text-ok",
+                info: "[&_[data-icon]]:text-accent",
                 error: "[&_[data-icon]]:text-bad",
               },
             }}

@@ -20,7 +20,12 @@ export function useAct() {
 
   async function act<T>(
     call: () => Promise<ActionResult<T>>,
-    options: { stale?: QueryName[]; done?: string; quiet?: boolean } = {},
+    options: {
+      stale?: QueryName[];
+      done?: string;
+      /** No notice of a failure: the form tells it, all of it or what is wrong with its fields. */
+      quiet?: boolean | "fields";
+    } = {},
   ): Promise<{ data: T } | null> {
     setBusy(true);
     setFailure(null);
@@ -28,7 +33,8 @@ export function useAct() {
       const result = await call().catch(() => ({ error: NO_ANSWER }) as const);
       if (result.error) {
         setFailure(result.error);
-        if (!options.quiet) toast.error(result.error.message);
+        const told = options.quiet === "fields" ? result.error.fields.length > 0 : options.quiet;
+        if (!told) toast.error(result.error.message);
         return null;
       }
       for (const name of options.stale ?? []) void client.invalidateQueries({ queryKey: [name] });

@@ -1,11 +1,8 @@
 "use client";
-import { ArrowLeft, Ellipsis, RefreshCcw, Trash2 } from "lucide-react";
+import { ArrowLeft, RefreshCcw } from "lucide-react";
 import Link from "next/link";
-import { useRouter } from "next/navigation";
 import { parseAsStringLiteral, useQueryState } from "nuqs";
-import { type ReactNode, useState } from "react";
-import { toast } from "sonner";
-import { deleteDevice, rebootstrap } from "@/app/actions";
+import type { ReactNode } from "react";
 import type { QueryOutput } from "@/server/portal/queries";
 import { LoadError } from "../load-error";
 import { CliHint } from "../page-header";
@@ -14,13 +11,11 @@ import { Ago } from "../time";
 import { Timeline } from "../timeline";
 import { Button } from "../ui/button";
 import { Copyable } from "../ui/copy";
-import { Confirm } from "../ui/dialog";
-import { Menu, MenuItem } from "../ui/menu";
 import { Notice, Panel } from "../ui/panel";
 import { Tab, TabList, TabPanel, Tabs } from "../ui/tabs";
-import { useAct } from "../use-act";
 import { useData } from "../use-data";
 import { Details } from "./details";
+import { DeviceActions } from "./device-actions";
 import { Resources } from "./resources";
 
 export type Device = QueryOutput<"device">;
@@ -63,6 +58,7 @@ export function DevicePage({ id }: { id: string }) {
         commands={[
           { does: "show it", run: `npm run --silent gangway -- devices show ${id}` },
           { does: "have it bootstrap again", run: `npm run --silent gangway -- devices rebootstrap ${id}` },
+          { does: "reboot it", run: `npm run --silent gangway -- devices reboot ${id}` },
         ]}
       />
     </>
@@ -82,10 +78,6 @@ function Gone() {
 }
 
 function Header({ device }: { device: Device }) {
-  const router = useRouter();
-  const { act } = useAct();
-  const [dialog, setDialog] = useState<"rebootstrap" | "delete" | null>(null);
-  const close = (open: boolean) => setDialog(open ? dialog : null);
   const title = device.name || device.endpointName;
   return (
     <div className="mb-5 flex flex-wrap items-start justify-between gap-x-6 gap-y-3">
@@ -108,81 +100,12 @@ function Header({ device }: { device: Device }) {
           <p className="mt-2 max-w-2xl whitespace-pre-line text-muted text-sm">{device.description}</p>
         ) : null}
       </div>
-      <div className="flex items-center gap-2">
-        <Button size="md" onClick={() => setDialog("rebootstrap")}>
-          <RefreshCcw aria-hidden />
-          Re-bootstrap
-        </Button>
-        <Menu
-          trigger={
-            <Button size="icon" className="size-9" aria-label="More">
-              <Ellipsis aria-hidden />
-            </Button>
-          }
-        >
-          <MenuItem danger onSelect={() => setDialog("delete")}>
-            <Trash2 aria-hidden />
-            Delete device
-          </MenuItem>
-        </Menu>
-      </div>
+      <DeviceActions device={device} title={title} />
       {device.rebootstrapPending ? (
         <Notice icon={<RefreshCcw aria-hidden />} className="w-full">
           Its next registration will be refused, so that it goes back to the bootstrap server.
         </Notice>
       ) : null}
-
-      <Confirm
-        open={dialog === "rebootstrap"}
-        onOpenChange={close}
-        title={`Have “${title}” bootstrap again?`}
-        action="Re-bootstrap"
-        harmless
-        onConfirm={async () => {
-          const result = await act(() => rebootstrap({ id: device.id }), { stale: ["device", "events"] });
-          if (result)
-            toast.success(
-              result.data.way === "execute"
-                ? "The device was told to bootstrap again."
-                : "Its next registration will be refused, so that it bootstraps again.",
-              { description: result.data.message, duration: 10_000 },
-            );
-          return result !== null;
-        }}
-      >
-        <p>
-          It gets a new LwM2M certificate and keeps its ID, its name and its timeline. It is out of reach for
-          the seconds that this takes.
-        </p>
-        <p>
-          A device with the Bootstrap-Request Trigger (<code className="font-mono text-xs">/1/0/9</code>) is
-          told directly; any other one has its next registration refused, so that it falls back to bootstrap.
-          You will see which.
-        </p>
-      </Confirm>
-      <Confirm
-        open={dialog === "delete"}
-        onOpenChange={close}
-        title={`Delete “${title}”?`}
-        action="Delete device"
-        onConfirm={async () => {
-          const result = await act(() => deleteDevice({ id: device.id }), {
-            stale: ["devices", "overview"],
-            done: `“${title}” is deleted.`,
-          });
-          if (result) router.push("/devices");
-          return result !== null;
-        }}
-      >
-        <p>
-          Its registration ends, its values and observations are deleted, and its LwM2M certificate is no
-          longer accepted.
-        </p>
-        <p>
-          As long as its bootstrap certificate is trusted it can come back, as a new device with{" "}
-          <strong>another ID</strong>. To keep it out, delete that certificate.
-        </p>
-      </Confirm>
     </div>
   );
 }

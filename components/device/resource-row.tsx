@@ -30,6 +30,7 @@ export const ResourceRow = memo(function ResourceRow({
     setForm(form === kind ? null : kind);
   };
   const name = `${node.name} (${node.path})`;
+  const isObserved = node.observed || node.automatic;
   const newest = Math.max(node.value?.at ?? 0, ...node.items.map(({ at }) => at));
   return (
     <li data-path={node.path} className="scroll-mt-16">
@@ -51,7 +52,7 @@ export const ResourceRow = memo(function ResourceRow({
         <div className="text-muted text-xs max-md:hidden">
           {newest ? <Ago at={newest} className="whitespace-nowrap" /> : null}
         </div>
-        <div className="grid grid-flow-col grid-cols-[repeat(3,1.75rem)] gap-0.5 max-md:col-start-2 max-md:row-start-1">
+        <div className="grid grid-flow-col grid-cols-[repeat(4,1.75rem)] gap-0.5 max-md:col-start-2 max-md:row-start-1">
           {can("R") ? (
             <Act
               label={`Read ${name}`}
@@ -80,7 +81,7 @@ export const ResourceRow = memo(function ResourceRow({
             <Act
               label={`Execute ${name}`}
               tip="Execute"
-              className="col-start-2"
+              className="col-start-3"
               disabled={!reachable}
               aria-expanded={form === "execute"}
               onClick={() => toggle("execute")}
@@ -88,17 +89,29 @@ export const ResourceRow = memo(function ResourceRow({
               <Play aria-hidden />
             </Act>
           ) : null}
-          {node.observable || node.observed ? (
+          {node.observable || isObserved ? (
             <Act
-              label={node.observed ? `Stop observing ${name}` : `Observe ${name}`}
-              tip={node.observed ? "Observed: changes come by themselves. Click to stop." : "Observe"}
+              label={
+                node.automatic
+                  ? `${name} is reported by the device itself`
+                  : node.observed
+                    ? `Stop observing ${name}`
+                    : `Observe ${name}`
+              }
+              tip={
+                node.automatic
+                  ? "The device reports changes by itself; this cannot be stopped."
+                  : node.observed
+                    ? "Observed: changes come by themselves. Click to stop."
+                    : "Observe"
+              }
               disabled={!reachable}
-              aria-pressed={node.observed}
+              aria-pressed={isObserved}
               busy={busy === "observe" || busy === "unobserve"}
-              onClick={() => void run(node.observed ? "unobserve" : "observe", node.path)}
+              onClick={() => void run(isObserved ? "unobserve" : "observe", node.path)}
               className={cn(
-                "col-start-3",
-                node.observed && "bg-accent-soft text-accent hover:bg-accent-soft hover:text-accent",
+                "col-start-4",
+                isObserved && "bg-accent-soft text-accent hover:bg-accent-soft hover:text-accent",
               )}
             >
               <Eye aria-hidden />
@@ -262,6 +275,8 @@ function WriteForm({
               type === "integer" || type === "unsigned" ? "numeric" : type === "float" ? "decimal" : undefined
             }
             defaultValue={start}
+            // Of these types nothing is no value.
+            required={type !== "string" && type !== "corelnk" && type !== "opaque"}
             autoFocus
             autoComplete="off"
             spellCheck={false}

@@ -2,9 +2,11 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { CircleCheck, CircleX } from "lucide-react";
 import { useState } from "react";
+import { toast } from "sonner";
 import { executePath, observePath, readPath, unobservePath, writePath } from "@/app/actions";
 import type { OperationResult } from "@/server/bus/messages";
 import type { ActionResult } from "@/server/portal/action";
+import { sentence } from "../format";
 import { hearValues } from "../heard";
 
 export type Operation = "read" | "write" | "execute" | "observe" | "unobserve";
@@ -12,7 +14,7 @@ export type Operation = "read" | "write" | "execute" | "observe" | "unobserve";
 export interface Outcome {
   ok: boolean;
   text: string;
-  /** CoAP code of the device's answer. */
+  /** CoAP code of the device's answer, where the text does not tell it. */
   code: string | null;
 }
 
@@ -44,10 +46,13 @@ export function useOperation(deviceId: string) {
     try {
       const { data, error } = await calls[operation]();
       if (error) {
-        setResult({ ok: false, text: error.fields[0]?.message ?? error.message, code: null });
+        setResult({ ok: false, text: sentence(error.fields[0]?.message ?? error.message), code: null });
         return false;
       }
-      setResult({ ok: data.ok, text: data.ok ? DONE[operation] : data.message, code: data.code });
+      if (!data.ok) setResult({ ok: false, text: sentence(data.message), code: null });
+      // It went well, but not as one may expect.
+      else if (data.message) toast.info(sentence(data.message));
+      else setResult({ ok: true, text: DONE[operation], code: data.code });
       // The stream tells the same; this is for when it is interrupted.
       if (operation === "read") hearValues(deviceId, "read", data.values);
       if (data.ok) void client.invalidateQueries({ queryKey: ["resources", { id: deviceId }] });

@@ -1,4 +1,13 @@
-import { Award, Cpu, DoorClosed, KeyRound, LayoutDashboard, type LucideIcon, Server } from "lucide-react";
+import {
+  Award,
+  Cpu,
+  DoorClosed,
+  KeyRound,
+  LayoutDashboard,
+  type LucideIcon,
+  Server,
+  Settings,
+} from "lucide-react";
 
 export interface Place {
   href: string;
@@ -21,7 +30,13 @@ export const places: { title: string | null; items: Place[] }[] = [
     items: [
       { href: "/certificates", label: "Certificates", icon: Award },
       { href: "/server", label: "Server", icon: Server },
+    ],
+  },
+  {
+    title: "Account",
+    items: [
       { href: "/keys", label: "API keys", icon: KeyRound },
+      { href: "/settings", label: "Settings", icon: Settings },
     ],
   },
 ];

@@ -31,18 +31,40 @@ export function Menu({
 }
 
 const item =
-  "flex h-8 cursor-pointer select-none items-center gap-2 rounded px-2 outline-none data-highlighted:bg-hover data-disabled:pointer-events-none data-disabled:opacity-50 [&_svg]:size-4 [&_svg]:text-muted";
+  "flex min-h-8 cursor-pointer select-none items-center gap-2 rounded px-2 outline-none data-highlighted:bg-hover [&_svg]:size-4 [&_svg]:shrink-0 [&_svg]:text-muted";
 
 export function MenuItem({
   className,
   danger,
+  unavailable,
+  onSelect,
+  children,
   ...rest
-}: ComponentProps<typeof Radix.Item> & { danger?: boolean }) {
+}: ComponentProps<typeof Radix.Item> & {
+  danger?: boolean;
+  /** Why it cannot be chosen now. It stays within reach of the keyboard, so that the reason can be read. */
+  unavailable?: string | null;
+}) {
+  if (unavailable)
+    return (
+      <Radix.Item
+        aria-disabled
+        className={cn(item, "block cursor-default py-1.5 text-muted", className)}
+        onSelect={(event) => event.preventDefault()}
+        {...rest}
+      >
+        <span className="flex items-center gap-2">{children}</span>
+        <span className="block max-w-56 pl-6 text-xs">{unavailable}</span>
+      </Radix.Item>
+    );
   return (
     <Radix.Item
       className={cn(item, danger && "text-bad data-highlighted:bg-bad-soft [&_svg]:text-bad", className)}
+      onSelect={onSelect}
       {...rest}
-    />
+    >
+      {children}
+    </Radix.Item>
   );
 }
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { getAccount } from "@/server/services/accounts/get";
+import { getAccountSettings } from "@/server/services/accounts/settings";
 import { listApiKeys } from "@/server/services/api-keys/list";
 import { listCertificates } from "@/server/services/certificates/list";
 import type { Context } from "@/server/services/context";
@@ -37,13 +37,13 @@ async function overviewWithNames(ctx: Context) {
 
 /** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */
 export const queries = {
-  account: query(nothing, (ctx) => getAccount(ctx)),
   overview: query(nothing, overviewWithNames),
   certificates: query(nothing, (ctx) => listCertificates(ctx)),
   devices: query(listDevicesInput, listDevices),
   device: query(getDeviceInput, getDevice),
   resources: query(getResourcesInput, getResources),
   events: query(listEventsInput, listEvents),
+  settings: query(nothing, (ctx) => getAccountSettings(ctx)),
   keys: query(nothing, (ctx) => listApiKeys(ctx)),
   server: query(nothing, serverFacts),
 } as const;

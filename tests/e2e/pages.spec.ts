@@ -11,6 +11,7 @@ const EMPTY = {
   "/knocks": "Nobody was turned away",
   "/server": "Server CA",
   "/keys": "No API key yet",
+  "/settings": "Registration lifetime",
 };
 
 const looks = [
@@ -27,6 +28,8 @@ for (const { name, ...look } of looks) {
     test.use(look);
 
     test("pages with nothing on them", async ({ page }) => {
+      // Axe looks at every page, which takes its time on a busy machine.
+      test.slow();
       const complaints = collectComplaints(page);
       await signIn(page, instance().url);
       for (const [path, text] of Object.entries(EMPTY)) {
@@ -81,6 +84,7 @@ test.describe("with a device", () => {
       test.use(look);
 
       test("pages full of things", async ({ page }) => {
+        test.slow();
         const complaints = collectComplaints(page);
         await signIn(page, instance().url);
         const device = `/devices/${deviceId}`;

@@ -12,7 +12,8 @@ export interface ResourceNode {
   path: string;
   id: number;
   name: string;
-  operations: "R" | "W" | "RW" | "E" | "";
+  /** "RWE" where there is no definition: any of them may work. */
+  operations: "R" | "W" | "RW" | "E" | "RWE" | "";
   /** Type of the definition, null when there is none. */
   type: string | null;
   units: string | null;

@@ -125,7 +125,7 @@ export function buildTree(
           resources: ascending(all).map(([resourceId, attributes]): ResourceNode => {
             const path = `${instancePath}/${resourceId}`;
             const facts = definition?.resources.get(resourceId);
-            const operations = facts?.operations ?? "RW";
+            const operations = facts?.operations ?? "RWE";
             return {
               path,
               id: resourceId,

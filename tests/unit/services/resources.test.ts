@@ -77,7 +77,7 @@ describe("the resource tree", () => {
     expect(paths).toEqual(["/1/0/1", "/3/0/0", "/3200/0/5501", "/26241/0/1"]);
     const all = objects.flatMap((object) => object.instances.flatMap((one) => one.resources));
     expect(all.map(({ observable }) => observable)).toEqual([false, false, true, false]);
-    expect(all.at(-1)).toMatchObject({ name: "Resource 1", type: null, operations: "RW" });
+    expect(all.at(-1)).toMatchObject({ name: "Resource 1", type: null, operations: "RWE" });
     expect(objects.at(-1)).toMatchObject({ name: "Object 26241", defined: false });
   });
 
