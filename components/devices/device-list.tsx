@@ -54,6 +54,17 @@ const columns = column.columns([
   }),
 ]);
 
+/** What is of one size has a column of that size, so that no word is cut; the name has what is left. */
+const WIDTHS: Record<string, string> = {
+  state: "w-34",
+  reach: "w-32",
+  address: "w-[20%] max-xl:hidden",
+  lastSeen: "w-28",
+  expires: "w-42",
+};
+/** Only where the screen is wide. */
+const WIDE = "max-xl:hidden";
+
 const NOBODY: Row[] = [];
 
 export function DeviceList() {
@@ -141,12 +152,9 @@ export function DeviceList() {
           <>
             <table className="hidden w-full table-fixed text-sm lg:table">
               <colgroup>
-                <col className="w-[28%]" />
-                <col className="w-[12%]" />
-                <col className="w-[12%]" />
-                <col className="w-[21%]" />
-                <col className="w-[12%]" />
-                <col className="w-[15%]" />
+                {table.getAllColumns().map(({ id }) => (
+                  <col key={id} className={WIDTHS[id]} />
+                ))}
               </colgroup>
               <thead className="border-line border-b text-left text-muted text-xs">
                 {table.getHeaderGroups().map((group) => (
@@ -158,7 +166,10 @@ export function DeviceList() {
                         <th
                           key={header.id}
                           scope="col"
-                          className="h-9 whitespace-nowrap px-4 font-medium"
+                          className={cn(
+                            "h-9 whitespace-nowrap px-4 font-medium",
+                            header.id === "address" && WIDE,
+                          )}
                           aria-sort={
                             sorted ? (params.order === "asc" ? "ascending" : "descending") : undefined
                           }
@@ -193,7 +204,10 @@ export function DeviceList() {
                 {table.getRowModel().rows.map((row) => (
                   <tr key={row.id} className="relative h-14 hover:bg-hover/60">
                     {row.getAllCells().map((cell) => (
-                      <td key={cell.id} className="truncate px-4 py-2">
+                      <td
+                        key={cell.id}
+                        className={cn("truncate px-4 py-2", cell.column.id === "address" && WIDE)}
+                      >
                         <table.FlexRender cell={cell} />
                       </td>
                     ))}
