@@ -1,5 +1,6 @@
 "use client";
 import { type InfiniteData, type QueryClient, useQueryClient } from "@tanstack/react-query";
+import { usePathname } from "next/navigation";
 import { createContext, type ReactNode, useContext, useEffect, useState } from "react";
 import type { BusEvent } from "@/server/bus/messages";
 import type { QueryInput, QueryOutput } from "@/server/portal/queries";
@@ -13,12 +14,18 @@ export const useLive = () => useContext(LiveContext);
 
 /** A page in the background gives its connection back after this long: a browser has six per host. */
 const HIDDEN_MS = 10_000;
+/**
+ * The gateway tells of an event at once and writes it within a second: a page that is rendered in between lacks what
+ * was told before it listened. So it is read again when everything is written.
+ */
+const SETTLE_MS = 1_500;
 /** Many devices change at once; lists are read again at most this often. */
 const REFRESH_MS = 1_000;
 
 /** One stream of everything that happens in the account, kept in the caches that pages read. */
 export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
+  const pathname = usePathname();
   const [status, setStatus] = useState<Status>("connecting");
 
   useEffect(() => {
@@ -54,6 +61,13 @@ export function LiveProvider({ children }: { children: ReactNode }) {
     };
   }, [client]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: every page that is gone to is read again
+  useEffect(() => {
+    if (status !== "live") return;
+    const settled = setTimeout(() => void client.invalidateQueries(), SETTLE_MS);
+    return () => clearTimeout(settled);
+  }, [client, status, pathname]);
+
   return <LiveContext value={status}>{children}</LiveContext>;
 }
 
@@ -88,6 +102,7 @@ function apply(client: QueryClient, refresh: Refresh, event: BusEvent): void {
       addEvent(client, event);
       if (event.event.category === "certificate") refresh(["certificates"]);
       if (event.event.category === "access") refresh(["keys"]);
+      if (event.event.type === "account.updated") refresh(["settings"]);
       if (event.deviceId === null || isUnnamed(client, event.deviceId)) refresh(["overview"]);
       return;
     case "device":
