@@ -56,7 +56,12 @@ const from = (data: From) =>
   (data.address ? ` from ${data.address}` : "") +
   (data.transport ? ` over ${data.transport.toUpperCase()}` : "");
 const sentence = (text: string) => (/[.!?]$/.test(text) ? text : `${text}.`);
-const resource = (data: ResourceFact) => (data.name ? `${data.name} (${data.path})` : data.path);
+/** What of Pelion's own objects people meet: they are in no registry. */
+const PELION_NAMES: Readonly<Record<string, string>> = { "/35011/0/27002": "Certificate Renewal" };
+const resource = (data: ResourceFact) => {
+  const name = data.name ?? PELION_NAMES[data.path];
+  return name ? `${name} (${data.path})` : data.path;
+};
 const list = (words: readonly string[]) =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 const duration = (seconds: number) => {
