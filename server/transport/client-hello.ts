@@ -7,6 +7,8 @@ const CLIENT_HELLO = 1;
 const HELLO_VERIFY_REQUEST = 3;
 const HANDSHAKE_HEADER_BYTES = 12;
 const RANDOM_BYTES = 32;
+/** First byte of every cipher suite of TLS 1.3 [RFC8446 §B.4]. */
+const TLS13_SUITES = 0x13;
 const COOKIE_BYTES = 16;
 const ROTATE_MS = 5 * 60_000;
 
@@ -38,6 +40,22 @@ export function readClientHello(datagram: Buffer, record: RecordView): ClientHel
   at += 1;
   if (at + length > end) return null;
   return { random, cookie: datagram.subarray(at, at + length) };
+}
+
+/**
+ * True when a TLS ClientHello (the first bytes of a connection) names no cipher suite of TLS 1.3. Such a client may
+ * offer that version all the same, and OpenSSL would take it and find nothing in common.
+ */
+export function lacksTls13Suites(stream: Buffer): boolean {
+  // Record header, handshake header, legacy version and random come before the session id [RFC8446 §4.1.2, §5.1].
+  const sessionId = 5 + 4 + 2 + RANDOM_BYTES;
+  if (stream.length <= sessionId || stream[5] !== CLIENT_HELLO) return false;
+  const suites = sessionId + 1 + (stream[sessionId] as number);
+  if (stream.length < suites + 2) return false;
+  const end = suites + 2 + stream.readUInt16BE(suites);
+  if (stream.length < end) return false;
+  for (let at = suites + 2; at + 2 <= end; at += 2) if (stream[at] === TLS13_SUITES) return false;
+  return true;
 }
 
 /** Makes and checks cookies bound to an address and a ClientHello, under a secret that changes. */

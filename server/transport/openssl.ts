@@ -239,6 +239,7 @@ const DTLS_CTRL_HANDLE_TIMEOUT = 74;
 const SSL_CTRL_CHAIN_CERT = 89;
 const SSL_CTRL_SET_GROUPS_LIST = 92;
 const SSL_CTRL_SET_MIN_PROTO_VERSION = 123;
+const SSL_CTRL_SET_MAX_PROTO_VERSION = 124;
 const SSL_SESS_CACHE_OFF = 0;
 const SSL_MODE_NO_AUTO_CHAIN = 0x08;
 const SSL_MODE_RELEASE_BUFFERS = 0x10;
@@ -684,6 +685,11 @@ export class Ssl {
   /** The bound for what goes into one datagram. */
   setMtu(bytes: number): void {
     SSL_ctrl(this.#ssl, SSL_CTRL_SET_MTU, bytes, null);
+  }
+
+  /** Does not negotiate TLS 1.3; before the handshake begins. */
+  limitToTls12(): void {
+    SSL_ctrl(this.#ssl, SSL_CTRL_SET_MAX_PROTO_VERSION, TLS1_2_VERSION, null);
   }
 
   /** A client's own certificate and key, and the time it judges the server's certificate at. */

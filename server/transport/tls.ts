@@ -2,6 +2,7 @@ import { createServer, type Socket } from "node:net";
 import type { Clock } from "../clock";
 import { plainAddress } from "./address";
 import { describeFault } from "./alerts";
+import { lacksTls13Suites } from "./client-hello";
 import { ClientCheck, ReportLimit, settleAlert } from "./handshake";
 import { type HandshakeParty, MAX_RECORD_DATA, type Ssl, SslContext } from "./openssl";
 import { randomId, randomSeed } from "./random";
@@ -73,6 +74,7 @@ export class TlsPeer implements Peer {
   readonly party: HandshakeParty;
   readonly #socket: Socket;
   readonly #owner: TlsOwner;
+  readonly #server: boolean;
   #unsent: Uint8Array[] = [];
 
   constructor(
@@ -85,6 +87,7 @@ export class TlsPeer implements Peer {
   ) {
     this.#socket = socket;
     this.#owner = owner;
+    this.#server = server;
     this.party = party;
     this.remote = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
     this.since = clock.now();
@@ -116,6 +119,7 @@ export class TlsPeer implements Peer {
         );
         return;
       }
+      if (this.#server && lacksTls13Suites(chunk)) this.ssl.limitToTls12();
     }
     const messages = this.ssl.receive(chunk);
     const sent = this.#flush();

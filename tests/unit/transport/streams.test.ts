@@ -211,3 +211,58 @@ describe("tls", () => {
     expect(liveHandles()).toBe(before);
   });
 });
+
+it("tls: a client that offers TLS 1.3 but none of its suites gets TLS 1.2", async () => {
+  const authority = await makeAuthority("root");
+  const listener = await listenTls({
+    port: 0,
+    host: "127.0.0.1",
+    credentials: await authority.issue("server"),
+    verify: trust(authority),
+    onpeer: () => {},
+    onfailure: () => {},
+    clock: systemClock,
+  });
+  closers.push(() => listener.close());
+  const extension = (type: number, ...body: number[]) => [
+    0,
+    type,
+    body.length >> 8,
+    body.length & 255,
+    ...body,
+  ];
+  const extensions = [
+    ...extension(43, 4, 3, 4, 3, 3),
+    ...extension(10, 0, 2, 0, 23),
+    ...extension(13, 0, 2, 4, 3),
+    ...extension(11, 1, 0),
+  ];
+  const body = [
+    3,
+    3,
+    ...Array(32).fill(7),
+    0,
+    0,
+    4,
+    0xc0,
+    0xae,
+    0,
+    0xff,
+    1,
+    0,
+    0,
+    extensions.length,
+    ...extensions,
+  ];
+  const hello = [1, 0, 0, body.length, ...body];
+  const socket = connectSocket(listener.local.port, "127.0.0.1");
+  closers.push(() => socket.destroy());
+  const first = new Promise<Buffer>((resolve) => socket.once("data", resolve));
+  socket.write(Buffer.from([22, 3, 1, 0, hello.length, ...hello]));
+  const answer = await first;
+  // A ServerHello of 1.2 with the suite that was offered, and no alert.
+  expect([answer[0], answer[5]]).toEqual([22, 2]);
+  expect(answer.readUInt16BE(9)).toBe(0x0303);
+  const suite = 5 + 4 + 2 + 32 + 1 + (answer[43] as number);
+  expect(answer.readUInt16BE(suite)).toBe(0xc0ae);
+});
