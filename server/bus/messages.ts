@@ -65,6 +65,8 @@ export const gatewayRequests = {
   "device.renew": { input: z.object(asked), output: operationResult },
   /** The settings of an account changed. */
   "account.reload": { input: z.object({}), output: z.object({}) },
+  /** A directory entry was made by a person or an application, for a device that may come. */
+  "device.added": { input: z.object(scope), output: z.object({}) },
   /** The directory entry is gone: forget the registration and end its sessions. */
   "device.removed": { input: z.object(scope), output: z.object({}) },
 } as const;

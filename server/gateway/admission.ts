@@ -90,6 +90,7 @@ export class Admissions {
       const device = decision.device as DeviceFacts;
       const renamed = device.endpointName !== endpointName;
       device.endpointName = endpointName;
+      if (identity && device.caId === null && !device.secured) this.directory.adopt(device, identity.caId);
       const row: EnrollmentRow = { ...facts, id: device.id, accountId, identity: device.identity };
       return { ok: true, device, created: false, renamed, endpointName, row };
     }

@@ -27,9 +27,37 @@ export function endsObservations({ peer, deltaLinks }: LiveRegistration): boolea
   return !deltaLinks && (peer?.transport === "tcp" || peer?.transport === "tls");
 }
 
+const select = {
+  id: true,
+  accountId: true,
+  identity: true,
+  endpointName: true,
+  caId: true,
+  rebootstrapPending: true,
+  deviceKey: true,
+  bootstrapFingerprint: true,
+  state: true,
+  address: true,
+} as const;
+
+function factsOf(row: {
+  id: string;
+  accountId: string;
+  identity: string;
+  endpointName: string;
+  caId: string | null;
+  rebootstrapPending: boolean;
+  deviceKey: string | null;
+  bootstrapFingerprint: string | null;
+}): DeviceFacts {
+  const { id, accountId, identity, endpointName, caId, rebootstrapPending } = row;
+  const secured = Boolean(caId ?? row.deviceKey ?? row.bootstrapFingerprint);
+  return { id, accountId, identity, endpointName, caId, rebootstrapPending, secured };
+}
+
 /**
- * All devices and registrations of the instance, in memory: the gateway is their only writer, so what stands here is
- * what the database holds, and a Register costs no query.
+ * All devices and registrations of the instance, in memory: the gateway writes them, and is told of what others make or
+ * delete, so what stands here is what the database holds, and a Register costs no query.
  */
 export class Directory implements EnrollmentDirectory {
   readonly #devices = new Map<string, DeviceFacts>();
@@ -49,22 +77,12 @@ export class Directory implements EnrollmentDirectory {
         where: { id: { gt: after } },
         orderBy: { id: "asc" },
         take: page,
-        select: {
-          id: true,
-          accountId: true,
-          identity: true,
-          endpointName: true,
-          caId: true,
-          rebootstrapPending: true,
-          deviceKey: true,
-          bootstrapFingerprint: true,
-          state: true,
-          address: true,
-        },
+        select,
       });
-      for (const { deviceKey, bootstrapFingerprint, state, address, ...row } of rows) {
-        const device = { ...row, secured: Boolean(row.caId ?? deviceKey ?? bootstrapFingerprint) };
+      for (const row of rows) {
+        const device = factsOf(row);
         directory.addDevice(device);
+        const { state, deviceKey, address } = row;
         if (state === "cloud_enrolling" && !deviceKey && row.identity.startsWith("id:") && address)
           directory.leaveUnfinished(device, address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1"));
       }
@@ -93,6 +111,21 @@ export class Directory implements EnrollmentDirectory {
       after = rows[rows.length - 1]?.deviceId ?? "";
     }
     return directory;
+  }
+
+  /** Takes up an entry that was not made here. */
+  async admit(db: PrismaClient, id: string): Promise<void> {
+    const row = await db.device.findUnique({ where: { id }, select });
+    // It may have come in the meantime.
+    if (row && !this.#devices.has(id) && !this.byIdentity(row.accountId, row.identity))
+      this.addDevice(factsOf(row));
+  }
+
+  /** An entry made before its device was seen: it belongs to the certificate that it came in by first. */
+  adopt(device: DeviceFacts, caId: string): void {
+    device.caId = caId;
+    device.secured = true;
+    this.#caCounts.set(caId, this.countByCa(caId) + 1);
   }
 
   byId(id: string): DeviceFacts | undefined {

@@ -322,6 +322,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       "device.unobserve": (input) => operations.unobserve(input),
       "device.rebootstrap": (input) => operations.rebootstrap(input),
       "device.renew": (input) => operations.renew(input),
+      "device.added": async ({ deviceId }) => {
+        await directory.admit(db, deviceId);
+        return {};
+      },
       "device.removed": ({ accountId, deviceId }) => {
         const device = directory.byId(deviceId);
         if (!device || device.accountId !== accountId) return {};

@@ -1,4 +1,5 @@
 export { BundleError, bundleFiles, developerBundle, readBundle } from "./bundle";
+export { developerCredentialsC } from "./bundle-c";
 export type { Bundle, BundleInput } from "./bundle-types";
 export { type Anchor, verifyChain } from "./chain";
 export { type CertificateRequest, parseCertificateRequest } from "./csr";

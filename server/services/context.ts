@@ -5,7 +5,7 @@ import { ServiceError } from "./errors";
 /** Who does it. */
 export type Actor =
   | { kind: "user"; id: string; accountId: string; role: "administrator" | "developer"; email: string }
-  | { kind: "apiKey"; id: string; accountId: string; name: string }
+  | { kind: "apiKey"; id: string; accountId: string; name: string; role?: "administrator" | "developer" }
   | { kind: "device"; id: string; accountId: string }
   /** Somebody with a shell on the server, acting in an account. */
   | { kind: "operator"; accountId: string }
@@ -51,7 +51,8 @@ export function memberAccount(actor: Actor): string {
 }
 
 export const isAdministrator = (actor: Actor): boolean =>
-  actor.kind === "operator" || (actor.kind === "user" && actor.role === "administrator");
+  actor.kind === "operator" ||
+  ((actor.kind === "user" || actor.kind === "apiKey") && actor.role === "administrator");
 
 /** The same where only an administrator may do it, or somebody with a shell on the server. */
 export function requireAdministrator(actor: Actor): string {

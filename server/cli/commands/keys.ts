@@ -10,13 +10,16 @@ export const keyCommands: readonly Command[] = [
   {
     words: ["keys", "create"],
     positionals: ["NAME"],
-    options: accountOption,
-    optionHelp: [accountHelp],
+    options: { ...accountOption, administrator: { type: "boolean" } },
+    optionHelp: [accountHelp, ["--administrator", "the key may do what only administrators may"]],
     summary: "Makes an API key and prints it, and nothing else.",
     details: "The key is shown only now; Gangway keeps a hash of it.",
     async run(io, args) {
       await withAccount(io, text(args, "account"), async ({ ctx }) => {
-        const { key } = await createApiKey(ctx, { name: args.positionals[0] ?? "" });
+        const { key } = await createApiKey(ctx, {
+          name: args.positionals[0] ?? "",
+          role: args.values.administrator ? "administrator" : "developer",
+        });
         io.out(`${key}\n`);
       });
     },

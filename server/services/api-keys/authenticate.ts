@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { Actor, Context } from "../context";
 import { validate } from "../validate";
 import { hashKey, keyPattern } from "./key";
+import { roleOf } from "./list";
 
 export const authenticateApiKeyInput = z.object({ key: z.string().max(512) });
 
@@ -25,15 +26,20 @@ export async function authenticateApiKey(
       name: true,
       hash: true,
       status: true,
+      role: true,
       expiresAt: true,
       lastUsedAt: true,
+      updatedAt: true,
     },
   });
   if (!row || !timingSafeEqual(Buffer.from(row.hash), Buffer.from(hash))) return null;
   const now = ctx.clock.now();
   if (row.status !== "ACTIVE" || (row.expiresAt && row.expiresAt.getTime() <= now)) return null;
   if (!row.lastUsedAt || row.lastUsedAt.getTime() <= now - LAST_USED_STEP_MS) {
-    await ctx.db.apiKey.updateMany({ where: { id: row.id }, data: { lastUsedAt: new Date(now) } });
+    // Being used is no change of the key.
+    const data = { lastUsedAt: new Date(now), updatedAt: row.updatedAt };
+    await ctx.db.apiKey.updateMany({ where: { id: row.id }, data });
   }
-  return { kind: "apiKey", id: row.id, accountId: row.accountId, name: row.name };
+  const { id, accountId, name } = row;
+  return { kind: "apiKey", id, accountId, name, role: roleOf(row.role) };
 }

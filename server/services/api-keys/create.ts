@@ -1,15 +1,21 @@
 import { z } from "zod";
-import { actorLabel, type Context, memberAccount } from "../context";
+import { actorLabel, type Context, memberAccount, requireAdministrator } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { transaction } from "../transaction";
-import { nameField, validate } from "../validate";
+import { idField, nameField, validate } from "../validate";
 import { makeKey } from "./key";
+import { ownerOf, ownOwner } from "./owner";
 
 export const createApiKeyInput = z.object({
   name: nameField(100),
   expiresAt: z.date().nullish(),
+  /** Only an administrator may make a key for administrators. */
+  role: z.enum(["administrator", "developer"]).default("developer"),
+  /** The user it acts for; only an administrator may choose another than themselves. */
+  ownerId: idField.optional(),
+  status: z.enum(["ACTIVE", "INACTIVE"]).default("ACTIVE"),
 });
 
 /** Keys of one account; more are a mistake in a script. */
@@ -21,7 +27,9 @@ export async function createApiKey(
   input: z.input<typeof createApiKeyInput>,
 ): Promise<{ id: string; name: string; key: string }> {
   const accountId = memberAccount(ctx.actor);
-  const { name, expiresAt } = validate(createApiKeyInput, input);
+  const { name, expiresAt, role, ownerId, status } = validate(createApiKeyInput, input);
+  if (role === "administrator") requireAdministrator(ctx.actor);
+  const owner = ownerId ? await ownerOf(ctx, ownerId) : await ownOwner(ctx);
   const at = ctx.clock.now();
   if (expiresAt && expiresAt.getTime() <= at) {
     throw new ServiceError("validation_error", "expiresAt: must be in the future", [
@@ -38,6 +46,9 @@ export async function createApiKey(
         name,
         prefix,
         hash,
+        status,
+        role,
+        ownerId: owner,
         expiresAt: expiresAt ?? null,
         createdBy: actorLabel(ctx.actor),
         createdAt: new Date(at),

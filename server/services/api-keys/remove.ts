@@ -4,6 +4,7 @@ import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { transaction } from "../transaction";
 import { idInput, validate } from "../validate";
+import { mayGovern } from "./owner";
 
 export const removeApiKeyInput = idInput;
 
@@ -11,7 +12,11 @@ export const removeApiKeyInput = idInput;
 export async function removeApiKey(ctx: Context, input: z.input<typeof removeApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(removeApiKeyInput, input);
-  const named = await ctx.db.apiKey.findFirst({ where: { id, accountId }, select: { name: true } });
+  const named = await ctx.db.apiKey.findFirst({
+    where: { id, accountId },
+    select: { name: true, role: true },
+  });
+  if (named) mayGovern(ctx, named);
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.deleteMany({ where: { id, accountId } });
     if (count === 0) throw notFound("API key");

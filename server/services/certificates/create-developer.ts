@@ -12,18 +12,20 @@ import { CERTIFICATES_PER_ACCOUNT } from "./view";
 export const createDeveloperCertificateInput = z.object({
   name: nameField(100),
   description: descriptionField(500).default(""),
+  /** The REST API shows the key for as long as the certificate is there; the portal erases it at the download. */
+  keepKey: z.boolean().default(false),
 });
 
 /** What a developer certificate's key is sealed for. */
 export const DEVELOPER_KEY_PURPOSE = "developer-certificate";
 
-/** Makes a developer certificate; its key is kept, sealed, until the bundle is downloaded. */
+/** Makes a developer certificate; its key is kept, sealed, until its bundle is downloaded or, with `keepKey`, for good. */
 export async function createDeveloperCertificate(
   ctx: Context,
   input: z.input<typeof createDeveloperCertificateInput>,
 ): Promise<{ id: string; name: string; endpointName: string; fingerprint: string; notAfter: Date }> {
   const accountId = memberAccount(ctx.actor);
-  const { name, description } = validate(createDeveloperCertificateInput, input);
+  const { name, description, keepKey } = validate(createDeveloperCertificateInput, input);
   const endpointName = randomBytes(16).toString("hex");
   const made = makeCertificate({ accountId, endpointName }, ctx.clock);
   const facts = parseCertificate(made.certificate);
@@ -47,6 +49,7 @@ export async function createDeveloperCertificate(
           developer: true,
           endpointName,
           privateKey: Uint8Array.from(ctx.vault.seal(made.privateKey, DEVELOPER_KEY_PURPOSE)),
+          keepsKey: keepKey,
           createdBy: actorLabel(ctx.actor),
           createdAt: new Date(at),
           updatedAt: new Date(at),

@@ -18,7 +18,10 @@ export const takeBundleInput = z.object({
   uris: z.object({ bootstrap: z.object({ udp: uri, tcp: uri }) }),
 });
 
-/** Hands out the bundle of a developer certificate with its private key, which is erased here: once. */
+/**
+ * Hands out the bundle of a developer certificate with its private key, which is erased here: once. Only the key of a
+ * certificate made through the API stays, because the API has to show it again.
+ */
 export async function takeBundle(
   ctx: Context,
   input: z.input<typeof takeBundleInput>,
@@ -27,7 +30,14 @@ export async function takeBundle(
   const { id, uris } = validate(takeBundleInput, input);
   const row = await ctx.db.trustedCertificate.findFirst({
     where: { id, accountId },
-    select: { name: true, certificate: true, endpointName: true, developer: true, privateKey: true },
+    select: {
+      name: true,
+      certificate: true,
+      endpointName: true,
+      developer: true,
+      privateKey: true,
+      keepsKey: true,
+    },
   });
   if (!row?.developer || !row.endpointName) throw notFound("Developer certificate");
   if (!row.privateKey) throw taken();
@@ -48,14 +58,16 @@ export async function takeBundle(
     // Of two that ask at once only one finds the key.
     const { count } = await tx.trustedCertificate.updateMany({
       where: { id, accountId, privateKey: { not: null } },
-      data: { privateKey: null, downloadedAt: new Date(at), updatedAt: new Date(at) },
+      data: row.keepsKey
+        ? { updatedAt: new Date(at) }
+        : { privateKey: null, downloadedAt: new Date(at), updatedAt: new Date(at) },
     });
     if (count === 0) throw taken();
     tell(
       await recordEvent(ctx, tx, "certificate.downloaded", {
         accountId,
         deviceId: null,
-        data: { certificateId: id, name: row.name },
+        data: { certificateId: id, name: row.name, ...(row.keepsKey && { kept: true }) },
       }),
     );
   });

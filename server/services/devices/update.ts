@@ -23,6 +23,9 @@ export const updateDeviceInput = z
     endpointType: descriptionField(64).optional(),
     /** Takes the place of all there are. */
     customAttributes: customAttributesField.optional(),
+    autoUpdate: z.boolean().optional(),
+    /** The ID of the gateway it is behind. */
+    hostGateway: descriptionField(128).optional(),
   })
   .refine(
     ({ id: _, ...changes }) => Object.values(changes).some((value) => value !== undefined),
@@ -34,6 +37,8 @@ const words = {
   description: "description",
   endpointType: "endpoint type",
   customAttributes: "custom attributes",
+  autoUpdate: "automatic updates",
+  hostGateway: "host gateway",
 } as const;
 
 /** Changes what people say of a device. */

@@ -91,7 +91,8 @@ export function decideEnrollment(
   if (!shared) {
     const device = directory.byIdentity(accountId, `ep:${endpointName}`);
     if (device) {
-      if (device.caId !== caId)
+      // An entry made for a device that was never seen belongs to whichever certificate comes first.
+      if (device.caId !== caId && (device.caId !== null || device.secured))
         return refused(
           `The endpoint name ${clip(endpointName)} belongs to device ${device.id}, which came in by another certificate.`,
         );

@@ -39,7 +39,7 @@ export const startBootstrap: Statement<EnrollmentRow> = {
   order: 20,
   sql: `UPDATE "Device" SET
       "state" = CASE "state" WHEN 'unenrolled' THEN 'cloud_enrolling' ELSE "state" END,
-      "endpointName" = @endpointName, "caId" = @caId,
+      "endpointName" = @endpointName, "executionMode" = @executionMode, "caId" = @caId,
       "bootstrapFingerprint" = @bootstrapFingerprint,
       "bootstrapExpirationDate" = @bootstrapExpirationDate,
       "lastSeenAt" = @at, "address" = @address, "transport" = @transport

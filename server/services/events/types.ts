@@ -247,6 +247,12 @@ export const eventTypes = {
     }
   >("resource", "FAIL", (data) => sentence(`Could not ${data.operation} ${resource(data)}: ${data.reason}`)),
 
+  "device.created": define<{ endpointName: string }>(
+    "device",
+    "SUCCESS",
+    (data) =>
+      `Directory entry made${data.endpointName ? ` for “${data.endpointName}”` : ""} before the device was seen.`,
+  ),
   "device.updated": define<{ fields: string[]; name?: string }>(
     "device",
     "SUCCESS",
@@ -274,10 +280,19 @@ export const eventTypes = {
     "SUCCESS",
     (data) => `${data.developer ? "Developer certificate" : "Certificate"} “${data.name}” created.`,
   ),
-  "certificate.downloaded": define<{ certificateId: string; name: string }>(
+  "certificate.downloaded": define<{ certificateId: string; name: string; kept?: boolean }>(
     "certificate",
     "SUCCESS",
-    (data) => `Bundle of “${data.name}” downloaded; its private key was erased here.`,
+    (data) =>
+      `Bundle of “${data.name}” downloaded; its private key ${data.kept ? "stays here, because the certificate was made through the API" : "was erased here"}.`,
+  ),
+  "certificate.updated": define<{ certificateId: string; name: string; fields: string[]; status?: string }>(
+    "certificate",
+    "SUCCESS",
+    (data) =>
+      data.status
+        ? `Certificate “${data.name}” switched ${data.status === "ACTIVE" ? "on" : "off"}.`
+        : `Changed ${list(data.fields)} of certificate “${data.name}”.`,
   ),
   "certificate.renewed": define<{ fingerprint: string; notAfter: string }>(
     "certificate",
@@ -318,6 +333,11 @@ export const eventTypes = {
     "access",
     "SUCCESS",
     (data) => `API key “${data.name}” created.`,
+  ),
+  "key.updated": define<{ keyId: string; name: string; fields: string[] }>(
+    "access",
+    "SUCCESS",
+    (data) => `Changed ${list(data.fields)} of API key “${data.name}”.`,
   ),
   "key.deleted": define<{ keyId: string; name: string }>(
     "access",

@@ -60,6 +60,7 @@ const handlers: BusHandlers = {
   "device.rebootstrap": () => ({ way: "execute", message: "" }),
   "device.renew": () => ({ code: "2.04", ok: true, message: "", values: [] }),
   "account.reload": () => ({}),
+  "device.added": () => ({}),
   "device.removed": () => ({}),
 };
 

@@ -118,6 +118,7 @@ describe("accounts", () => {
     await db.account.create({ data: { id, name: "Second" } });
     await db.$disconnect();
     expect((await run("keys create one --account second")).code).toBe(0);
+    expect((await run("keys create two --account second --administrator")).out).toMatch(/^ak_1/);
     expect((await run(["keys", "list", "--json", "--account", id])).out).toContain('"one"');
     expect((await run("keys list --json")).out).toBe("[]\n");
     expect(await run("keys list --account nobody")).toMatchObject({
@@ -214,6 +215,7 @@ describe("certificates", () => {
         "device.rebootstrap": never,
         "device.renew": never,
         "account.reload": never,
+        "device.added": never,
         "device.removed": never,
       },
     } as Parameters<typeof serveBus>[0]);
@@ -315,6 +317,7 @@ describe("what is asked of a device", () => {
         "device.rebootstrap": never,
         "device.renew": never,
         "account.reload": never,
+        "device.added": never,
         "device.removed": never,
       },
     } as Parameters<typeof serveBus>[0]);

@@ -52,6 +52,18 @@ function directory(
 }
 
 describe("enrollment with a certificate", () => {
+  it("finds an entry that was made before its device was seen", () => {
+    const early = device({ caId: null, secured: false });
+    const decision = decideEnrollment(factory, asks, directory([early]));
+    expect(decision).toMatchObject({ kind: "known", device: early });
+    // With the certificate that it has to come by, no other will do.
+    const bound = device({ caId: "another", secured: true });
+    expect(decideEnrollment(factory, asks, directory([bound]))).toMatchObject({ kind: "refused" });
+    // Nor may anybody take over a device whose certificate was deleted.
+    const orphan = device({ caId: null, secured: true });
+    expect(decideEnrollment(factory, asks, directory([orphan]))).toMatchObject({ kind: "refused" });
+  });
+
   it("makes a new device named by the common name when it names itself not at all", () => {
     const decision = decideEnrollment(factory, asks, directory([]));
     expect(decision).toMatchObject({ kind: "new", endpointName: "cafe" });

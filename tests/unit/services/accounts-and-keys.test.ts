@@ -52,6 +52,7 @@ describe("API keys", () => {
       id,
       accountId: bench.b.id,
       name: "beta key",
+      role: "developer",
     });
     const wrong = key.slice(0, -1) + (key.endsWith("A") ? "B" : "A");
     expect(await authenticateApiKey(bench.system, { key: wrong })).toBeNull();

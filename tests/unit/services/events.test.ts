@@ -131,6 +131,8 @@ const samples: Partial<Record<EventType, object>> = {
   "registration.expired": { lifetime: 60 },
   "device.updated": { fields: ["name"] },
   "certificate.deleted": { name: "x", devices: 2 },
+  "certificate.updated": { name: "x", fields: ["the name", "the status"], status: undefined },
+  "key.updated": { name: "x", fields: ["the name"] },
 };
 
 describe("timelines", () => {

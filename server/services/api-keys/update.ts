@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { type Context, memberAccount } from "../context";
+import { notFound } from "../errors";
+import { recordEvent } from "../events/record";
+import { transaction } from "../transaction";
+import { idField, idInput, nameField, validate } from "../validate";
+import { makeKey } from "./key";
+import { mayGovern, ownerOf } from "./owner";
+import { findApiKey } from "./search";
+
+export const updateApiKeyInput = z
+  .object({
+    id: idField,
+    name: nameField(100).optional(),
+    status: z.enum(["ACTIVE", "INACTIVE"]).optional(),
+    role: z.enum(["administrator", "developer"]).optional(),
+    ownerId: idField.optional(),
+  })
+  .refine(
+    ({ id: _, ...changes }) => Object.values(changes).some((value) => value !== undefined),
+    "must change something",
+  );
+
+const words = { name: "the name", status: "the status", role: "the group", ownerId: "the owner" } as const;
+
+/** Changes an API key; one that is made inactive opens nothing until it is active again. */
+export async function updateApiKey(ctx: Context, input: z.input<typeof updateApiKeyInput>): Promise<void> {
+  const accountId = memberAccount(ctx.actor);
+  const { id, ...given } = validate(updateApiKeyInput, input);
+  const key = await findApiKey(ctx, { id });
+  if (given.role !== undefined && given.role !== key.role) mayGovern(ctx, null);
+  else mayGovern(ctx, key);
+  if (given.ownerId !== undefined && given.ownerId !== key.ownerId) await ownerOf(ctx, given.ownerId);
+  const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  await transaction(ctx, async (tx, tell) => {
+    const { count } = await tx.apiKey.updateMany({
+      where: { id, accountId },
+      data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+    });
+    if (count === 0) throw notFound("API key");
+    const fields = Object.keys(changes).map((field) => words[field as keyof typeof words]);
+    const data = { keyId: id, name: given.name ?? key.name, fields };
+    tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
+  });
+}
+
+export const resetApiKeySecretInput = idInput;
+
+/** Gives a key another secret, shown once; the former one opens nothing from then on. */
+export async function resetApiKeySecret(
+  ctx: Context,
+  input: z.input<typeof resetApiKeySecretInput>,
+): Promise<{ id: string; key: string }> {
+  const accountId = memberAccount(ctx.actor);
+  const { id } = validate(resetApiKeySecretInput, input);
+  const found = await findApiKey(ctx, { id });
+  mayGovern(ctx, found);
+  const { key, prefix, hash } = makeKey(accountId, id);
+  await transaction(ctx, async (tx, tell) => {
+    const { count } = await tx.apiKey.updateMany({
+      where: { id, accountId },
+      data: { prefix, hash, updatedAt: new Date(ctx.clock.now()) },
+    });
+    if (count === 0) throw notFound("API key");
+    const data = { keyId: id, name: found.name, fields: ["the secret"] };
+    tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
+  });
+  return { id, key };
+}

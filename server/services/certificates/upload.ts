@@ -1,0 +1,197 @@
+import { createPublicKey, verify } from "node:crypto";
+import { z } from "zod";
+import { fingerprint, parseCertificate } from "@/server/pki";
+import { actorLabel, type Context, memberAccount, requireAdministrator } from "../context";
+import { notFound, ServiceError } from "../errors";
+import { recordEvent } from "../events/record";
+import { newId } from "../ids";
+import { isUniqueViolation, tellGateway, transaction } from "../transaction";
+import { descriptionField, idField, nameField, validate } from "../validate";
+import { findCertificate } from "./search";
+import { CERTIFICATES_PER_ACCOUNT } from "./view";
+
+const pem = z.string().min(1, "is needed").max(65_536, "may have at most 65536 characters");
+/** Base64 of a signature over the account's id, made with the key of the certificate. */
+const signature = z.string().max(4096, "may have at most 4096 characters");
+const service = z.enum(["bootstrap", "lwm2m"]);
+const status = z.enum(["ACTIVE", "INACTIVE"]);
+
+export const uploadCertificateInput = z.object({
+  name: nameField(100),
+  description: descriptionField(500).default(""),
+  /** PEM of a CA, or of a chain from the root to a leaf: then of the root. */
+  certificate: pem,
+  signature: signature.optional(),
+  service: service,
+  status: status.default("ACTIVE"),
+});
+
+/** Trusts a CA: devices with a certificate of it may come in by one of the two services. */
+export async function uploadCertificate(
+  ctx: Context,
+  input: z.input<typeof uploadCertificateInput>,
+): Promise<{ id: string }> {
+  const accountId = requireAdministrator(ctx.actor);
+  const { certificate, signature: proof, ...facts } = validate(uploadCertificateInput, input);
+  const content = readCertificate(accountId, certificate, proof);
+  const at = ctx.clock.now();
+  const id = newId(at);
+  await named(facts.name, () =>
+    transaction(ctx, async (tx, tell) => {
+      await tx.trustedCertificate.create({
+        data: {
+          id,
+          accountId,
+          ...facts,
+          ...content,
+          createdBy: actorLabel(ctx.actor),
+          createdAt: new Date(at),
+          updatedAt: new Date(at),
+        },
+      });
+      const { subject } = content;
+      if ((await tx.trustedCertificate.count({ where: { accountId, subject } })) > 1) throw taken(subject);
+      if ((await tx.trustedCertificate.count({ where: { accountId } })) > CERTIFICATES_PER_ACCOUNT)
+        throw new ServiceError(
+          "limit_exceeded",
+          `An account may have ${CERTIFICATES_PER_ACCOUNT} certificates. Delete one that is no longer needed.`,
+          [{ name: "cert-count", message: String(CERTIFICATES_PER_ACCOUNT) }],
+        );
+      tell(
+        await recordEvent(ctx, tx, "certificate.created", {
+          accountId,
+          deviceId: null,
+          data: {
+            certificateId: id,
+            name: facts.name,
+            fingerprint: content.fingerprint,
+            developer: false,
+          },
+        }),
+      );
+    }),
+  );
+  await tellGateway(ctx, "trust.reload", {});
+  return { id };
+}
+
+export const updateCertificateInput = z
+  .object({
+    id: idField,
+    name: nameField(100).optional(),
+    description: descriptionField(500).optional(),
+    certificate: pem.optional(),
+    signature: signature.optional(),
+    service: service.optional(),
+    status: status.optional(),
+  })
+  .refine(
+    ({ id: _, signature: __, ...changes }) => Object.values(changes).some((value) => value !== undefined),
+    "must change something",
+  );
+
+/** Changes a trusted certificate; the sessions of devices that rest on one switched off end. */
+export async function updateCertificate(
+  ctx: Context,
+  input: z.input<typeof updateCertificateInput>,
+): Promise<void> {
+  const accountId = memberAccount(ctx.actor);
+  const { id, certificate, signature: proof, ...facts } = validate(updateCertificateInput, input);
+  const known = await findCertificate(ctx, { id });
+  if (!known.developer) requireAdministrator(ctx.actor);
+  const content = certificate === undefined ? null : readCertificate(accountId, certificate, proof);
+  const replaced = content !== null && content.fingerprint !== known.fingerprint;
+  if (known.developer && (replaced || (facts.service ?? known.service) !== known.service))
+    throw new ServiceError(
+      "bad_request",
+      "Neither the certificate nor the service of a developer certificate can be changed.",
+    );
+  const changes = {
+    ...facts,
+    ...(replaced && content),
+  };
+  const fields = Object.entries(changes).flatMap(([field, value]) =>
+    value === undefined || !(field in words) || value === known[field as keyof typeof words]
+      ? []
+      : [words[field as keyof typeof words]],
+  );
+  const name = facts.name ?? known.name;
+  await named(name, () =>
+    transaction(ctx, async (tx, tell) => {
+      const { count } = await tx.trustedCertificate.updateMany({
+        where: { id, accountId },
+        data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+      });
+      if (count === 0) throw notFound("Certificate");
+      if (
+        replaced &&
+        (await tx.trustedCertificate.count({ where: { accountId, subject: content.subject } })) > 1
+      )
+        throw taken(content.subject);
+      if (fields.length === 0) return;
+      const switched = facts.status !== undefined && facts.status !== known.status;
+      const data = { certificateId: id, name, fields, ...(switched && { status: facts.status }) };
+      tell(await recordEvent(ctx, tx, "certificate.updated", { accountId, deviceId: null, data }));
+    }),
+  );
+  await tellGateway(ctx, "trust.reload", {});
+}
+
+const words = {
+  name: "the name",
+  description: "the description",
+  fingerprint: "the certificate",
+  service: "the service",
+  status: "the status",
+} as const;
+
+/** Reads the first certificate of a PEM; says in words why it cannot be trusted. */
+function readCertificate(accountId: string, text: string, proof: string | undefined) {
+  const [, body] = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text) ?? [];
+  const der = body && Buffer.from(body, "base64");
+  if (!der) throw invalid("certificate", "is no PEM certificate");
+  let facts: ReturnType<typeof parseCertificate>;
+  try {
+    facts = parseCertificate(der);
+  } catch (error) {
+    throw invalid("certificate", `cannot be read: ${(error as Error).message}`);
+  }
+  if (!facts.isCa) throw invalid("certificate", "is not the certificate of a CA");
+  if (proof && !isSignature(accountId, facts.publicKey, proof))
+    throw invalid("signature", "is not one of the account's id by the key of the certificate");
+  return {
+    certificate: Uint8Array.from(der),
+    fingerprint: fingerprint(der),
+    subject: facts.subjectText,
+    issuer: facts.issuer,
+    notBefore: facts.notBefore,
+    notAfter: facts.notAfter,
+  };
+}
+
+function isSignature(accountId: string, publicKey: Uint8Array, proof: string): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
+    return verify("sha256", Buffer.from(accountId), key, Buffer.from(proof, "base64"));
+  } catch {
+    return false;
+  }
+}
+
+const invalid = (name: string, message: string) =>
+  new ServiceError("validation_error", `${name}: ${message}`, [{ name, message }]);
+
+const taken = (subject: string) =>
+  new ServiceError("conflict", `There is a trusted certificate with the subject “${subject}” already.`);
+
+async function named<T>(name: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!isUniqueViolation(error)) throw error;
+    throw new ServiceError(
+      "conflict",
+      `There is a certificate named “${name}”, or the same certificate, already.`,
+    );
+  }
+}

@@ -1,0 +1,80 @@
+import type { z } from "zod";
+import { Prisma } from "@/server/db";
+import { type Context, memberAccount } from "../context";
+import { notFound } from "../errors";
+import { compileFilters, EQUALITY, type FilterFields, MEMBERSHIP, RANGE } from "../filter";
+import { findPage, type Page, type PageInput, pageInput } from "../page";
+import { idInput, validate } from "../validate";
+import { eventSelect, eventView } from "./list";
+import type { EventView } from "./types";
+
+const text = (sql: Prisma.Sql) => ({ sql, kind: "text" as const, operators: MEMBERSHIP });
+const time = (sql: Prisma.Sql) => ({ sql, kind: "time" as const, operators: RANGE });
+
+/** Pelion's names of event types that applications wait for; the others go by ours. */
+const pelionNames: Readonly<Record<string, string>> = {
+  "bootstrap.device-created": "update.device.device-created",
+  "device.updated": "update.device.device-updated",
+};
+const ownNames = new Map(Object.entries(pelionNames).map(([own, theirs]) => [theirs, own]));
+
+/** The name under which an event type goes out. */
+export const publicEventType = (type: string): string => pelionNames[type] ?? type;
+
+/** What device events can be filtered by. */
+export const eventFilters = {
+  created_at: time(Prisma.sql`"at"`),
+  date_time: time(Prisma.sql`"at"`),
+  description: text(Prisma.sql`"description"`),
+  device_id: text(Prisma.sql`"deviceId"`),
+  event_type: { ...text(Prisma.sql`"type"`), stored: (type: string) => ownNames.get(type) ?? type },
+  event_type_category: text(Prisma.sql`"category"`),
+  event_type_description: text(Prisma.sql`"outcome"`),
+  id: text(Prisma.sql`"id"`),
+  state_change: { sql: Prisma.sql`"stateChange"`, kind: "boolean", operators: EQUALITY },
+} as const satisfies FilterFields;
+
+/** An event of a device. */
+export type DeviceEventView = EventView & { deviceId: string };
+
+/** A page of what happened to the account's devices. */
+export async function searchDeviceEvents(
+  ctx: Context,
+  input: PageInput = {},
+): Promise<Page<DeviceEventView>> {
+  const accountId = memberAccount(ctx.actor);
+  const page = validate(pageInput, input);
+  return findPage(
+    ctx,
+    Prisma.sql`"DeviceEvent"`,
+    Prisma.sql`"accountId" = ${accountId} AND "deviceId" IS NOT NULL${compileFilters(eventFilters, page.filters)}`,
+    page,
+    async (ids) =>
+      (
+        await ctx.db.deviceEvent.findMany({ where: { accountId, id: { in: ids } }, select: eventSelect })
+      ).flatMap(ofDevice),
+  );
+}
+
+export const findDeviceEventInput = idInput;
+
+/** One event of a device of the account. */
+export async function findDeviceEvent(
+  ctx: Context,
+  input: z.input<typeof findDeviceEventInput>,
+): Promise<DeviceEventView> {
+  const accountId = memberAccount(ctx.actor);
+  const { id } = validate(findDeviceEventInput, input);
+  const row = await ctx.db.deviceEvent.findFirst({
+    where: { id, accountId, deviceId: { not: null } },
+    select: eventSelect,
+  });
+  const [event] = row ? ofDevice(row) : [];
+  if (!event) throw notFound("Device event");
+  return event;
+}
+
+function ofDevice(row: Parameters<typeof eventView>[0]): DeviceEventView[] {
+  const { deviceId, ...event } = eventView(row);
+  return deviceId === null ? [] : [{ ...event, deviceId }];
+}

@@ -1,0 +1,68 @@
+import { z } from "zod";
+import { Prisma } from "@/server/db";
+import type { Context } from "./context";
+import type { Filter } from "./filter";
+import { filterOperators } from "./filter";
+import { idField } from "./validate";
+
+/** Which part of a list is wanted; ids are in the order in which things were made. */
+export const pageInput = z.object({
+  filters: z
+    .array(
+      z.object({
+        field: z.string(),
+        key: z.string().optional(),
+        operator: z.enum(filterOperators),
+        value: z.string(),
+      }),
+    )
+    .max(100, "may have at most 100 conditions")
+    .default([]),
+  /** The id of the last item of the page before. */
+  after: idField.optional(),
+  limit: z.int().min(1).max(1000).default(50),
+  order: z.enum(["ASC", "DESC"]).default("ASC"),
+  /** Whether to count all there are. */
+  count: z.boolean().default(false),
+});
+
+export type PageInput = Omit<z.input<typeof pageInput>, "filters"> & { filters?: Filter[] };
+
+export interface Page<T> {
+  rows: T[];
+  more: boolean;
+  /** Null when it was not asked for. */
+  total: number | null;
+}
+
+/** Finds the ids of one page of a table, and loads its rows in that order. */
+export async function findPage<T extends { id: string }>(
+  ctx: Context,
+  table: Prisma.Sql,
+  where: Prisma.Sql,
+  { after, limit, order, count }: z.output<typeof pageInput>,
+  load: (ids: string[]) => Promise<T[]>,
+): Promise<Page<T>> {
+  const ascending = order === "ASC";
+  const from = !after
+    ? Prisma.empty
+    : ascending
+      ? Prisma.sql` AND "id" > ${after}`
+      : Prisma.sql` AND "id" < ${after}`;
+  const found = await ctx.db.$queryRaw<{ id: string }[]>(
+    Prisma.sql`SELECT "id" FROM ${table} WHERE ${where}${from}
+      ORDER BY "id" ${ascending ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit + 1}`,
+  );
+  const ids = found.slice(0, limit).map(({ id }) => id);
+  const [total] = count
+    ? await ctx.db.$queryRaw<{ total: bigint }[]>(
+        Prisma.sql`SELECT COUNT(*) AS "total" FROM ${table} WHERE ${where}`,
+      )
+    : [];
+  const rows = new Map((ids.length > 0 ? await load(ids) : []).map((row) => [row.id, row]));
+  return {
+    rows: ids.flatMap((id) => rows.get(id) ?? []),
+    more: found.length > limit,
+    total: total ? Number(total.total) : null,
+  };
+}
