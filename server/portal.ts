@@ -11,6 +11,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import next from "next";
+import { createApi } from "./api";
 import { busPath, connectBus, type LocalBusClient } from "./bus";
 import type { BusEvent } from "./bus/messages";
 import { systemClock } from "./clock";
@@ -62,6 +63,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   // biome-ignore-end lint/style/noProcessEnv: libraries are told here, nothing is read
 
   const hub = new LiveHub();
+  const api = createApi({ context: ctx, config, log, version: runtime.version });
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     normalizeForwarded(req, config.trustProxy);
@@ -70,6 +72,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
     if (!url) return void res.writeHead(400, { "Content-Type": "text/plain" }).end("This is no address.");
     if (url.pathname === "/healthz") return answerHealth(res);
     if (url.pathname === "/live") return hub.open(req, res, url);
+    if (api.owns(url.pathname)) return api.answer(req, res);
     if (!pages) return void res.writeHead(503, { "Retry-After": "1" }).end("Starting.");
     return pages(req, res);
   };

@@ -1,0 +1,144 @@
+import { createApiKey } from "@/server/services/api-keys/create";
+import { removeApiKey } from "@/server/services/api-keys/remove";
+import { apiKeyFilters, findApiKey, searchApiKeys } from "@/server/services/api-keys/search";
+import { resetApiKeySecret, updateApiKey } from "@/server/services/api-keys/update";
+import type { Actor } from "@/server/services/context";
+import { type Role, roleOfGroup } from "@/server/services/groups/list";
+import { failure } from "../errors";
+import { type Call, operation } from "../operation";
+import { list, pageOf, pageQuery } from "../paging";
+import { id, z } from "../zod";
+import { apiKeyList, apiKeyResponse, createApiKeyBody, updateApiKeyBody } from "./schemas";
+import { serializeApiKey } from "./serialize";
+
+const tag = "API keys";
+const params = z.object({ apikey_id: id });
+
+/** The role behind the groups of a request; undefined when it names none. */
+function roleOfGroups(
+  { accountId }: Extract<Actor, { kind: "apiKey" }>,
+  groups: string[] | null | undefined,
+) {
+  if (!groups) return undefined;
+  const roles = groups.map((group): Role => {
+    const role = roleOfGroup(accountId, group);
+    if (!role) throw failure(400, "validation_error", `groups: ${group} is no policy group of this account`);
+    return role;
+  });
+  return roles.includes("administrator") ? ("administrator" as const) : ("developer" as const);
+}
+
+async function update(
+  { ctx, body }: Call<unknown, unknown, z.output<typeof updateApiKeyBody>>,
+  keyId: string,
+) {
+  const role = roleOfGroups(ctx.actor, body.groups);
+  const changes = {
+    ...(body.name && { name: body.name }),
+    ...(body.status && { status: body.status }),
+    ...(body.owner && { ownerId: body.owner }),
+    ...(role && { role }),
+  };
+  if (Object.keys(changes).length > 0) await updateApiKey(ctx, { id: keyId, ...changes });
+  return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: keyId }));
+}
+
+export const apiKeys = [
+  operation({
+    method: "get",
+    path: "/v3/api-keys",
+    tag,
+    summary: "List API keys",
+    query: pageQuery,
+    filters: apiKeyFilters,
+    status: 200,
+    response: apiKeyList,
+    handle: async ({ ctx, query, filters }) =>
+      list(query, await searchApiKeys(ctx, pageOf(query, filters, true)), (row) =>
+        serializeApiKey(ctx.actor.accountId, row),
+      ),
+  }),
+  operation({
+    method: "post",
+    path: "/v3/api-keys",
+    tag,
+    summary: "Make an API key; the only time that it is shown whole",
+    body: createApiKeyBody,
+    status: 201,
+    response: apiKeyResponse,
+    handle: async ({ ctx, body }) => {
+      const made = await createApiKey(ctx, {
+        name: body.name,
+        role: roleOfGroups(ctx.actor, body.groups),
+        ownerId: body.owner ?? undefined,
+        status: body.status ?? undefined,
+        expiresAt: body.expiration ? new Date(body.expiration) : null,
+      });
+      return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: made.id }), made.key);
+    },
+  }),
+  operation({
+    method: "get",
+    path: "/v3/api-keys/me",
+    tag,
+    summary: "The key of this request",
+    status: 200,
+    response: apiKeyResponse,
+    handle: async ({ ctx }) =>
+      serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: ctx.actor.id })),
+  }),
+  operation({
+    method: "put",
+    path: "/v3/api-keys/me",
+    tag,
+    summary: "Change the key of this request",
+    body: updateApiKeyBody,
+    status: 200,
+    response: apiKeyResponse,
+    handle: (call) => update(call, call.ctx.actor.id),
+  }),
+  operation({
+    method: "get",
+    path: "/v3/api-keys/{apikey_id}",
+    tag,
+    summary: "Get an API key",
+    params,
+    status: 200,
+    response: apiKeyResponse,
+    handle: async ({ ctx, params }) =>
+      serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: params.apikey_id })),
+  }),
+  operation({
+    method: "put",
+    path: "/v3/api-keys/{apikey_id}",
+    tag,
+    summary: "Change an API key",
+    params,
+    body: updateApiKeyBody,
+    status: 200,
+    response: apiKeyResponse,
+    handle: (call) => update(call, call.params.apikey_id),
+  }),
+  operation({
+    method: "delete",
+    path: "/v3/api-keys/{apikey_id}",
+    tag,
+    summary: "Delete an API key",
+    params,
+    status: 204,
+    handle: ({ ctx, params }) => removeApiKey(ctx, { id: params.apikey_id }),
+  }),
+  operation({
+    method: "post",
+    path: "/v3/api-keys/{apikey_id}/reset-secret",
+    tag,
+    summary: "Give an API key another secret",
+    params,
+    status: 200,
+    response: apiKeyResponse,
+    handle: async ({ ctx, params }) => {
+      const { id, key } = await resetApiKeySecret(ctx, { id: params.apikey_id });
+      return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id }), key);
+    },
+  }),
+];

@@ -1,0 +1,7 @@
+/** UTC with milliseconds and `Z`. */
+export const iso = (at: Date | number): string => new Date(at).toISOString();
+
+export const isoOrNull = (at: Date | null): string | null => at && iso(at);
+
+/** The day of a time, UTC. */
+export const dayOrNull = (at: Date | null): string | null => at && iso(at).slice(0, 10);

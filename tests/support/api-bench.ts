@@ -1,0 +1,166 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { expect } from "vitest";
+import { createApi } from "@/server/api";
+import { errorSchema } from "@/server/api/errors";
+import { operations } from "@/server/api/operations";
+import type { Rate } from "@/server/api/rate-limit";
+import type { BusEvent } from "@/server/bus/messages";
+import { systemClock } from "@/server/clock";
+import type { Config } from "@/server/config";
+import { openTestDatabase, type PrismaClient } from "@/server/db";
+import { createLogger } from "@/server/log";
+import { createApiKey } from "@/server/services/api-keys/create";
+import type { BusClient, Context } from "@/server/services/context";
+import { actAs, createContext } from "@/server/services/create-context";
+import { ServiceError } from "@/server/services/errors";
+import { newId } from "@/server/services/ids";
+import { ensureInstance } from "@/server/services/instance/ensure";
+
+/** An account with a user, and keys of both roles. */
+export interface ApiTenant {
+  id: string;
+  userId: string;
+  /** Acts as its administrator. */
+  ctx: Context;
+  admin: string;
+  developer: string;
+}
+
+export interface ApiAnswer {
+  status: number;
+  headers: Headers;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies that the schema has checked
+  body: any;
+}
+
+export interface ApiBench {
+  url: string;
+  db: PrismaClient;
+  config: Config;
+  system: Context;
+  a: ApiTenant;
+  b: ApiTenant;
+  /** What the gateway was asked for. */
+  asked: { op: string; input: unknown }[];
+  /** Sends a request and checks the answer against what the operation declares. */
+  call(key: string | null, method: string, path: string, body?: unknown): Promise<ApiAnswer>;
+  close(): Promise<void>;
+}
+
+/** The REST API on a port of its own, with two accounts; the gateway is a list of what it was asked. */
+export async function openApiBench(rates: { keyRate?: Rate; strangerRate?: Rate } = {}): Promise<ApiBench> {
+  const { db, config, close } = await openTestDatabase();
+  const asked: ApiBench["asked"] = [];
+  const bus: BusClient = {
+    publish: (_: BusEvent) => {},
+    request: async (op, input) => {
+      asked.push({ op, input });
+      if (op === "ping")
+        return {
+          pid: 1,
+          startedAt: 0,
+          registrations: 0,
+          peers: 0,
+          listeners: [
+            { service: "bootstrap", uri: "coaps://127.0.0.1:25784" },
+            { service: "lwm2m", uri: "coaps://127.0.0.1:25684" },
+          ],
+        } as never;
+      if (op === "trust.reload") return { trusted: 0 } as never;
+      if (op === "device.added" || op === "device.removed") return {} as never;
+      throw new ServiceError("unavailable", "The gateway is not running.");
+    },
+  };
+  const system = createContext({ config, db, bus, clock: systemClock });
+  await ensureInstance(system, { publicHost: config.publicHost });
+  const tenant = async (name: string): Promise<ApiTenant> => {
+    const id = newId();
+    await db.account.create({ data: { id, name } });
+    const userId = newId();
+    const email = `${name}@example.com`;
+    await db.user.create({
+      data: { id: userId, accountId: id, email, name, passwordHash: "-", role: "administrator" },
+    });
+    const ctx = actAs(system, { kind: "user", id: userId, accountId: id, role: "administrator", email });
+    const admin = await createApiKey(ctx, { name: "admin", role: "administrator" });
+    const developer = await createApiKey(ctx, { name: "developer" });
+    return { id, userId, ctx, admin: admin.key, developer: developer.key };
+  };
+  const a = await tenant("alpha");
+  const b = await tenant("beta");
+  const api = createApi({
+    context: system,
+    config,
+    log: createLogger("test", process.env.API_LOG === "1" ? "error" : "silent"),
+    version: "0.0.0",
+    ...rates,
+  });
+  const server = createServer((req, res) => {
+    const { pathname } = new URL(`http://test${req.url}`);
+    if (api.owns(pathname)) void api.answer(req, res);
+    else res.writeHead(418).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return {
+    url,
+    db,
+    config,
+    system,
+    a,
+    b,
+    asked,
+    async call(key, method, path, body) {
+      const response = await fetch(url + path, {
+        method,
+        headers: {
+          ...(key && { Authorization: `Bearer ${key}` }),
+          "Content-Type": "application/json",
+        },
+        body: body === undefined ? null : typeof body === "string" ? body : JSON.stringify(body),
+        redirect: "manual",
+      });
+      const text = await response.text();
+      const answer = { status: response.status, headers: response.headers, text, body: parse(text) };
+      checkAnswer(method, path, answer);
+      return answer;
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await close();
+    },
+  };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** An answer holds what its schema declares, and nothing else. */
+function checkAnswer(method: string, path: string, { status, headers, text, body }: ApiAnswer): void {
+  const { pathname } = new URL(`http://test${path.replace(/\/{2,}/g, "/")}`);
+  const operation = operations.find(
+    (one) =>
+      one.method === method.toLowerCase() &&
+      new RegExp(`^${one.path.replace(/\{\w+\}/g, "[^/]+")}/?$`).test(pathname),
+  );
+  expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]{32}$/);
+  if (status >= 400) {
+    if (operation?.plainErrors && !body) return;
+    expect(errorSchema.strict().parse(body)).toEqual(body);
+    expect(body).toMatchObject({ code: status, request_id: headers.get("x-request-id") });
+    return;
+  }
+  if (!operation) return;
+  expect(status).toBe(operation.status);
+  if (!operation.response) expect(text).toBe("");
+  // What the schema does not name would be gone after parsing.
+  else expect(operation.response.parse(body)).toEqual(body);
+}
