@@ -36,6 +36,7 @@ const DAY_MS = 86_400_000;
 const START_GRACE_MS = 30_000;
 const SWEEP_MS = 1000;
 const PRUNE_MS = 3_600_000;
+const FREE_PORT_TRIES = 20;
 /** What bootstrap writes into /1/x/1, in seconds, unless the account says otherwise. */
 const DEFAULT_LIFETIME_S = 3600;
 /** How long a DTLS session that says nothing is kept: a device may sleep for a day and more. */
@@ -209,11 +210,26 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       handler: answering((request) => registrations.handle(request)),
     });
 
-    const open = async (service: Service, listening: Promise<Listener>): Promise<Listener> => {
-      const listener = await listening;
-      listeners.push({ service, listener });
-      closers.push(() => listener.close());
-      return listener;
+    /** Opens both transports of a service on one number; where any will do (0), it has to be free for both. */
+    const open = async (
+      service: Service,
+      port: number,
+      datagrams: (port: number) => Promise<Listener>,
+      streams: (port: number) => Promise<Listener>,
+    ): Promise<Listener> => {
+      for (let left = port === 0 ? FREE_PORT_TRIES : 1; ; left--) {
+        const first = await datagrams(port);
+        try {
+          for (const listener of [first, await streams(first.local.port)]) {
+            listeners.push({ service, listener });
+            closers.push(() => listener.close());
+          }
+          return first;
+        } catch (error) {
+          await first.close();
+          if (left === 1 || (error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+        }
+      }
     };
     const onfailure = (service: Service) => (failure: HandshakeFailure) =>
       knock(timeline, trust, service, failure);
@@ -257,17 +273,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
               onunreadable: (id) => log.warn({ id }, "a stored session was sealed with another secret"),
             })
           : null;
-      const dtls = await open(
+      const kept = store && { store, sessionTtlMs: SESSION_TTL_MS };
+      return open(
         service,
-        listenDtls({ ...common, port, cid: true, ...(store && { store, sessionTtlMs: SESSION_TTL_MS }) }),
+        port,
+        (port) => listenDtls({ ...common, port, cid: true, ...kept }),
+        (port) => listenTls({ ...common, port }),
       );
-      await open(service, listenTls({ ...common, port: dtls.local.port }));
-      return dtls;
     };
     const plain = async (service: Service, port: number, coap: CoapEndpoint) => {
       const common = { host: config.host, onpeer: (peer: Peer) => coap.attach(peer), clock };
-      const udp = await open(service, listenUdp({ ...common, port }));
-      await open(service, listenTcp({ ...common, port: udp.local.port }));
+      await open(
+        service,
+        port,
+        (port) => listenUdp({ ...common, port }),
+        (port) => listenTcp({ ...common, port }),
+      );
     };
     await secure("bootstrap", config.bootstrapPort, bootstrapCoap, trust.verifier("bootstrap"));
     const dtls = await secure("lwm2m", config.lwm2mPort, lwm2m, trust.verifier("lwm2m"));
