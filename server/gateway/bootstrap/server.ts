@@ -120,8 +120,8 @@ export class BootstrapServer {
   readonly #sessions = new Map<string, Session>();
   /** Sessions whose device is to ask for a certificate now. */
   readonly #enrolling = new WeakMap<Peer, Session>();
-  /** Devices, by certificate and address, that hold a key of an enrolment which broke off. */
-  readonly #trapped = new Set<string>();
+  /** How many devices, by certificate and address, hold a key of an enrolment which broke off. */
+  readonly #trapped = new Map<string, number>();
 
   constructor(private readonly options: BootstrapOptions) {}
 
@@ -215,7 +215,11 @@ export class BootstrapServer {
     // The reference device calls itself by our own name and leaves its key to the server.
     const makesKeys = query.clientVersion !== null && !query.clientVersion.startsWith("gangway-");
     if (!makesKeys || !this.options.usesEst(accountId)) return "certificate";
-    return this.#trapped.delete(trapKey(peer)) ? "certificate" : "est";
+    const trapped = this.#trapped.get(trapKey(peer)) ?? 0;
+    if (trapped === 0) return "est";
+    if (trapped === 1) this.#trapped.delete(trapKey(peer));
+    else this.#trapped.set(trapKey(peer), trapped - 1);
+    return "certificate";
   }
 
   async #run(session: Session): Promise<void> {
@@ -359,7 +363,7 @@ export class BootstrapServer {
 
   #trap(peer: Peer): void {
     if (this.#trapped.size >= REMEMBERED_TRAPS) this.#trapped.clear();
-    this.#trapped.add(trapKey(peer));
+    this.#trapped.set(trapKey(peer), (this.#trapped.get(trapKey(peer)) ?? 0) + 1);
   }
 
   /** A fresh key and certificate; both leave the process with the write and are kept nowhere. */

@@ -387,6 +387,20 @@ describe.each(["udp", "tcp"] as const)("a device of Pelion's kind over %s", (tra
     expect(await from.gateway.db.device.count()).toBe(1);
   });
 
+  test("is freed with the others behind its address that bring one along", async () => {
+    const from = await stage();
+    const items = factoryItems(from.bundle, transport);
+    items.lwm2m.privateKey = from.bundle.privateKey;
+    const clients = Array.from({ length: 5 }, () =>
+      start(from, transport, { random: () => 0.5 }, new MemoryStore(structuredClone(items))),
+    );
+    await eventually(() => clients.every(({ device }) => device.phase === "waiting"));
+    from.gateway.clock.jump(15_000);
+    for (const client of clients) await isRegistered(client);
+    expect(new Set(clients.map(({ device }) => device.deviceId)).size).toBe(5);
+    expect(clients.map(({ log }) => bootstraps(log))).toEqual([2, 2, 2, 2, 2]);
+  });
+
   test("is refused when its certificate carries a hundred others, and hears why", async () => {
     const from = await stage();
     const { accountId, db } = from.gateway;
