@@ -1,10 +1,9 @@
 import { X509Certificate } from "node:crypto";
 import type { Context } from "@/server/services/context";
 import { accountOf } from "@/server/services/context";
-import { getServerCa, loadAuthority } from "@/server/services/instance/authorities";
+import { getAuthorityCertificate, getServerCa } from "@/server/services/instance/authorities";
 import { deviceUris, serviceUris } from "@/server/services/instance/uris";
 import { ping } from "@/server/services/overview/get";
-import { contextFor } from "./context";
 import { runtime } from "./runtime";
 
 const ROLES = [
@@ -23,7 +22,7 @@ export async function serverFacts(ctx: Context) {
     ping(ctx),
     ...ROLES.filter(([role]) => role !== "portal" || config.tls === null).map(
       async ([role, name, purpose]) => {
-        const certificate = await publicPart(role);
+        const certificate = new X509Certificate(await getAuthorityCertificate(ctx, role));
         return {
           role,
           name,
@@ -47,10 +46,4 @@ export async function serverFacts(ctx: Context) {
     certificates,
     caPem: (await getServerCa(ctx)).pem,
   };
-}
-
-/** The certificate alone of an authority of the instance. */
-async function publicPart(role: (typeof ROLES)[number][0]): Promise<X509Certificate> {
-  const { certificate } = await loadAuthority(contextFor({ kind: "system" }), role);
-  return new X509Certificate(certificate);
 }

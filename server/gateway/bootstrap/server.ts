@@ -125,11 +125,6 @@ export class BootstrapServer {
 
   constructor(private readonly options: BootstrapOptions) {}
 
-  /** Number of bootstrap sessions under way. */
-  get active(): number {
-    return this.#sessions.size;
-  }
-
   async handle(request: IncomingRequest): Promise<OutgoingResponse> {
     if (isEnrolment(request.path)) return request.method === "POST" ? this.#enrol(request) : { code: "4.05" };
     if (request.path.length !== 1 || request.path[0] !== "bs") return { code: "4.04" };

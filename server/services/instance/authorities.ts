@@ -25,6 +25,16 @@ export async function loadAuthority(ctx: Context, role: AuthorityRole): Promise<
   return { certificate: row.certificate, privateKey: ctx.vault.open(row.privateKey, authorityPurpose(role)) };
 }
 
+/** The certificate of an authority, DER; it is public, and its key stays sealed. */
+export async function getAuthorityCertificate(
+  ctx: Pick<Context, "db">,
+  role: AuthorityRole,
+): Promise<Uint8Array> {
+  const row = await ctx.db.authority.findUnique({ where: { role }, select: { certificate: true } });
+  if (!row) throw notFound(`The ${role} certificate`);
+  return row.certificate;
+}
+
 /** The CA that devices must know to trust the two services. */
 export interface ServerCa {
   pem: string;

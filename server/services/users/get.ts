@@ -23,17 +23,25 @@ export async function getUser(ctx: Context, input: z.input<typeof getUserInput>)
   const { id } = validate(getUserInput, input);
   const user = await ctx.db.user.findFirst({
     where: { id, accountId },
-    select: {
-      id: true,
-      accountId: true,
-      email: true,
-      name: true,
-      role: true,
-      status: true,
-      lastLoginAt: true,
-      createdAt: true,
-    },
+    select: userSelect,
   });
   if (!user) throw notFound("User");
-  return { ...user, role: user.role === "administrator" ? "administrator" : "developer" };
+  return viewUser(user);
+}
+
+/** The columns of a user that may be shown. */
+export const userSelect = {
+  id: true,
+  accountId: true,
+  email: true,
+  name: true,
+  role: true,
+  status: true,
+  lastLoginAt: true,
+  createdAt: true,
+} as const;
+
+/** A row of these columns as verbs return it. */
+export function viewUser(row: Omit<UserView, "role"> & { role: string }): UserView {
+  return { ...row, role: row.role === "administrator" ? "administrator" : "developer" };
 }

@@ -3,7 +3,7 @@ import { type Context, memberAccount } from "../context";
 import { compileFilters, type FilterFields, MEMBERSHIP } from "../filter";
 import { findPage, type Page, type PageInput, pageInput } from "../page";
 import { validate } from "../validate";
-import type { UserView } from "./get";
+import { type UserView, userSelect, viewUser } from "./get";
 
 /** What users can be filtered by. */
 export const userFilters = {
@@ -28,21 +28,9 @@ export async function searchUsers(ctx: Context, input: PageInput = {}): Promise<
     async (ids) => {
       const rows = await ctx.db.user.findMany({
         where: { accountId, id: { in: ids } },
-        select: {
-          id: true,
-          accountId: true,
-          email: true,
-          name: true,
-          role: true,
-          status: true,
-          lastLoginAt: true,
-          createdAt: true,
-        },
+        select: userSelect,
       });
-      return rows.map((row) => ({
-        ...row,
-        role: row.role === "administrator" ? ("administrator" as const) : ("developer" as const),
-      }));
+      return rows.map(viewUser);
     },
   );
 }
