@@ -39,6 +39,8 @@ interface Bindings {
   address: string;
   authorization: string | undefined;
   body: Uint8Array;
+  header(name: string): string | null;
+  signal: AbortSignal;
 }
 
 type Env = { Bindings: Bindings };
@@ -80,6 +82,12 @@ export function createApi(parts: ApiParts): Api {
         params: check(operation.params, params, "path", notFound),
         query: check(operation.query, Object.fromEntries(url.searchParams), "query"),
         body: operation.body && check(operation.body, parseJson(request.body), "body"),
+        raw: {
+          body: request.body,
+          contentType: request.header("content-type"),
+          header: request.header,
+        },
+        signal: request.signal,
         filters: operation.filters ? parseFilters(url.searchParams, operation.filters) : [],
       };
       const answer = await operation.handle(call);
@@ -120,6 +128,7 @@ export function createApi(parts: ApiParts): Api {
   });
 
   const respond = async (req: IncomingMessage, requestId: string): Promise<Response> => {
+    const gone = new AbortController();
     try {
       const url = new URL(`http://gangway${normalize(req.url ?? "/")}`);
       const bindings: Bindings = {
@@ -127,6 +136,8 @@ export function createApi(parts: ApiParts): Api {
         address: String(req.headers["x-forwarded-for"] ?? req.socket.remoteAddress ?? ""),
         authorization: req.headers.authorization,
         body: await readBody(req),
+        header: (name) => String(req.headers[name.toLowerCase()] ?? "") || null,
+        signal: gone.signal,
       };
       if (!METHODS.has(req.method ?? ""))
         throw failure(404, "not_found", `There is no ${req.method} ${url.pathname}.`);

@@ -1,5 +1,5 @@
 import type { Config } from "@/server/config";
-import type { Actor, Context } from "@/server/services/context";
+import type { Actor, Context, Scope } from "@/server/services/context";
 import type { Filter, FilterFields } from "@/server/services/filter";
 import type { z } from "./zod";
 
@@ -13,22 +13,44 @@ export interface Call<P, Q, B> {
   query: Q;
   body: B;
   filters: Filter[];
+  /** What came with the request, for operations that take no JSON. */
+  raw: { body: Uint8Array; contentType: string | null; header(name: string): string | null };
+  /** Aborted when the client goes before it has its answer. */
+  signal: AbortSignal;
+}
+
+/** An answer other than the declared status with JSON: text, bytes, a stream, another status or headers. */
+export class Reply {
+  constructor(
+    readonly status: number,
+    /** Undefined: no body. A string or bytes go as they are, a stream as it comes, anything else as JSON. */
+    readonly body?: unknown,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {}
 }
 
 /** One method of one path: what it takes, what it answers, and how. */
 export interface Operation<P = unknown, Q = unknown, B = unknown> {
   method: "get" | "post" | "put" | "delete";
-  /** In OpenAPI's form: `/v3/devices/{id}`. */
+  /** In OpenAPI's form: `/v3/devices/{id}`; a parameter called `resource_path` takes any number of segments. */
   path: string;
+  /** What a key must be allowed to. */
+  scope: Scope;
   tag: string;
   summary: string;
   params?: z.ZodType<P>;
   query?: z.ZodType<Q>;
   body?: z.ZodType<B>;
+  /** Takes bytes of these media types (`call.raw`) instead of JSON. */
+  rawBody?: { contentTypes: readonly string[]; required?: boolean };
+  /** Bytes its body may have, where that is not what every body may have. */
+  maxBody?: number;
   /** Fields that the list can be filtered by. */
   filters?: FilterFields;
-  status: 200 | 201 | 204;
+  status: 200 | 201 | 202 | 204;
   response?: z.ZodType;
+  /** What else it may answer (by a Reply), by status, beside the errors that every operation has. */
+  replies?: Readonly<Record<number, { description: string; contentType?: string; schema?: z.ZodType }>>;
   /** Errors are a word of plain text, as in Connect (/v2). */
   plainErrors?: boolean;
   handle(call: Call<P, Q, B>): Promise<unknown>;
@@ -49,7 +71,7 @@ export function operation<
     query?: Q;
     body?: B;
     response?: R;
-    handle(call: Call<z.output<P>, z.output<Q>, z.output<B>>): Promise<z.input<R>>;
+    handle(call: Call<z.output<P>, z.output<Q>, z.output<B>>): Promise<z.input<R> | Reply>;
   },
 ): Operation {
   return declared as unknown as Operation;

@@ -36,6 +36,39 @@ export const operationResult = z.object({
 });
 export type OperationResult = z.infer<typeof operationResult>;
 
+/** A request that an application sends to a device (Pelion's device requests). */
+const deviceRequest = z.object({
+  ...scope,
+  /** The application or API key that gets the async response. */
+  ownerId: id,
+  asyncId: z.string().regex(/^[\w-]{1,40}$/),
+  actor: z.string().max(320),
+  method: z.enum(["GET", "PUT", "POST", "DELETE"]),
+  /** Path, and query where there is one, as given: "/5/0/1?pmax=120". */
+  uri: z.string().max(1024),
+  /** Media types; null: the gateway chooses. */
+  accept: z.string().nullable(),
+  contentType: z.string().nullable(),
+  /** Base64. */
+  payload: z.string(),
+  /** Null: 0, or 2 for a device in queue mode. */
+  retry: z.int().min(0).max(10).nullable(),
+  /** Null: 2 h, or 3 days for a device in queue mode. */
+  expirySeconds: z.int().min(1).max(2_592_000).nullable(),
+  /** Sent once without waiting for an answer, and nothing is told of it. */
+  noResponse: z.boolean(),
+});
+export type DeviceRequestInput = z.infer<typeof deviceRequest>;
+
+/** Why a request was not taken, in Pelion's words. */
+export const requestRefusals = [
+  "DEVICE_NOT_FOUND",
+  "DEVICE_BLOCKED",
+  "RESOURCE_NOT_FOUND",
+  "QUEUE_IS_FULL",
+  "NO_RESPONSE_NOT_SUPPORTED",
+] as const;
+
 export const gatewayRequests = {
   ping: {
     input: z.object({}),
@@ -63,6 +96,33 @@ export const gatewayRequests = {
   },
   /** Has the device make a new key and ask for a new LwM2M certificate (Pelion's /35011). */
   "device.renew": { input: z.object(asked), output: operationResult },
+  /** Queues a request of an application; on disk when it is taken. */
+  "device.request": {
+    input: deviceRequest,
+    output: z.object({ refused: z.enum(requestRefusals).nullable() }),
+  },
+  /** Subscribes an owner to a path; the first value comes as async response when the device has to be asked. */
+  "subscription.put": {
+    input: z.object({ ...asked, ownerId: id, path, asyncId: z.string().max(40) }),
+    output: z.object({
+      state: z.enum(["active", "pending"]).nullable(),
+      refused: z.enum(requestRefusals).nullable(),
+    }),
+  },
+  /** Ends subscriptions of an owner: of all devices (null), of one, or to one path of it. */
+  "subscription.remove": {
+    input: z.object({ accountId: id, ownerId: id, deviceId: id.nullable(), path: path.nullable() }),
+    output: z.object({ removed: z.int() }),
+  },
+  /** What an owner is subscribed to now, pre-subscriptions included. */
+  "subscription.list": {
+    input: z.object({ accountId: id, ownerId: id, deviceId: id }),
+    output: z.object({ paths: z.array(z.string()) }),
+  },
+  /** The channel or the pre-subscriptions of an owner changed, or the owner is gone: read them again. */
+  "owner.reload": { input: z.object({ accountId: id, ownerId: id }), output: z.object({}) },
+  /** A device was suspended or resumed: read its entry again and act on it. */
+  "device.suspension": { input: z.object(asked), output: z.object({}) },
   /** The settings of an account changed. */
   "account.reload": { input: z.object({}), output: z.object({}) },
   /** A directory entry was made by a person or an application, for a device that may come. */
@@ -113,6 +173,8 @@ export const busEvent = z.discriminatedUnion("kind", [
     source: z.enum(["read", "notify", "write"]),
     values: z.array(pathValue),
   }),
+  /** Something waits in the queue of an owner; sent to every process, whatever it watches. */
+  z.object({ kind: z.literal("notifications"), accountId: id, deviceId: z.null(), ownerId: id }),
   /** Which paths are observed changed. */
   z.object({ kind: z.literal("observations"), accountId: id, deviceId: id, paths: z.array(z.string()) }),
 ]);

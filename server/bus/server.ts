@@ -46,7 +46,7 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
   const broadcast = (event: BusEvent, except: Wire | null) => {
     let line: string | undefined;
     for (const [wire, accounts] of wires)
-      if (wire !== except && wants(accounts, event.accountId))
+      if (wire !== except && (event.kind === "notifications" || wants(accounts, event.accountId)))
         wire.sendLine((line ??= `${JSON.stringify({ t: "evt", event })}\n`));
   };
 

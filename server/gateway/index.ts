@@ -332,6 +332,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         for (const caId of gone) if (!trust.has(caId)) directory.forgetCa(caId);
         return { trusted: trust.size };
       },
+      "device.request": () => ({ refused: "DEVICE_NOT_FOUND" }),
+      "subscription.put": () => ({ state: null, refused: "DEVICE_NOT_FOUND" }),
+      "subscription.remove": () => ({ removed: 0 }),
+      "subscription.list": () => ({ paths: [] }),
+      "owner.reload": () => ({}),
+      "device.suspension": () => ({}),
       "account.reload": async () => {
         await accounts.load();
         return {};

@@ -2,10 +2,24 @@ import type { Clock } from "../clock";
 import type { PrismaClient } from "../db";
 import { ServiceError } from "./errors";
 
+/** What a key may be restricted to. */
+export const scopes = ["read", "connect", "manage", "credentials"] as const;
+export type Scope = (typeof scopes)[number];
+
 /** Who does it. */
 export type Actor =
   | { kind: "user"; id: string; accountId: string; role: "administrator" | "developer"; email: string }
-  | { kind: "apiKey"; id: string; accountId: string; name: string; role?: "administrator" | "developer" }
+  | {
+      kind: "apiKey";
+      id: string;
+      accountId: string;
+      name: string;
+      role?: "administrator" | "developer";
+      /** The application it is an access key of. */
+      applicationId?: string | null;
+      /** What it may do; absent: everything its role may. */
+      scopes?: readonly Scope[];
+    }
   | { kind: "device"; id: string; accountId: string }
   /** Somebody with a shell on the server, acting in an account. */
   | { kind: "operator"; accountId: string }
@@ -20,6 +34,8 @@ export interface Context {
   bus: BusClient;
   /** Seals secrets at rest. */
   vault: Vault;
+  /** The request it is done for, as the audit log and the application know it. */
+  requestId?: string;
 }
 
 /** The part of the bus that verbs use (server/bus). */
@@ -64,6 +80,13 @@ export function requireAdministrator(actor: Actor): string {
 /** Lets only the service itself pass; the first line of verbs that read secrets or every account. */
 export function requireSystem(actor: Actor): void {
   if (actor.kind !== "system") throw new ServiceError("forbidden", "Only the service itself may do this.");
+}
+
+/** Whose subscriptions and notification channel an actor uses: the application of its key, or the key itself. */
+export function ownerOf(actor: Actor): { accountId: string; ownerId: string } {
+  if (actor.kind !== "apiKey")
+    throw new ServiceError("forbidden", "Notification channels belong to applications and API keys.");
+  return { accountId: actor.accountId, ownerId: actor.applicationId ?? actor.id };
 }
 
 /** How an actor is written into events and audit rows. */

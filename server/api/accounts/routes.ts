@@ -11,6 +11,7 @@ export const accounts = [
     method: "get",
     path: "/v3/accounts/me",
     tag: "Accounts",
+    scope: "read",
     summary: "The account of this request",
     query: accountQuery,
     status: 200,

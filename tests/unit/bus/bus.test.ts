@@ -17,6 +17,7 @@ import { LineReader } from "@/server/bus/lines";
 import { systemClock } from "@/server/clock";
 import { createLogger } from "@/server/log";
 import { ServiceError } from "@/server/services/errors";
+import { unasked } from "@/tests/support/bus-handlers";
 import { FakeClock } from "@/tests/support/fake-clock";
 
 const log = createLogger("test", "silent");
@@ -43,6 +44,7 @@ const knock: BusEvent = {
 };
 
 const handlers: BusHandlers = {
+  ...unasked,
   ping: () => ({ pid: 1, startedAt: 2, registrations: 3, peers: 4, listeners: [] }),
   "trust.reload": () => ({ trusted: 0 }),
   "device.read": async ({ path }) => {
@@ -54,14 +56,6 @@ const handlers: BusHandlers = {
     return { code: "2.05", ok: true, message: "", values: [] };
   },
   "device.write": () => ({ code: "2.04", ok: true, message: "", values: [] }),
-  "device.execute": () => ({ code: "2.04", ok: true, message: "", values: [] }),
-  "device.observe": () => ({ code: "2.05", ok: true, message: "", values: [] }),
-  "device.unobserve": () => ({ code: "2.05", ok: true, message: "", values: [] }),
-  "device.rebootstrap": () => ({ way: "execute", message: "" }),
-  "device.renew": () => ({ code: "2.04", ok: true, message: "", values: [] }),
-  "account.reload": () => ({}),
-  "device.added": () => ({}),
-  "device.removed": () => ({}),
 };
 
 describe("the bus", () => {

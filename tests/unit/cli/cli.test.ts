@@ -11,6 +11,7 @@ import { openDatabase } from "@/server/db";
 import { createLogger } from "@/server/log";
 import { readBundle } from "@/server/pki";
 import { newId } from "@/server/services/ids";
+import { unasked } from "@/tests/support/bus-handlers";
 
 let folder: string;
 let env: Record<string, string>;
@@ -199,6 +200,7 @@ describe("certificates", () => {
       log: createLogger("test", "silent"),
       clock: systemClock,
       handlers: {
+        ...unasked,
         ping: answer("ping", {
           pid: 1,
           startedAt: 0,
@@ -307,6 +309,7 @@ describe("what is asked of a device", () => {
       log: createLogger("test", "silent"),
       clock: systemClock,
       handlers: {
+        ...unasked,
         ping: () => ({ pid: 1, startedAt: 0, registrations: 0, peers: 0, listeners: [] }),
         "trust.reload": never,
         "device.read": never,
