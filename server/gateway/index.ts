@@ -25,6 +25,7 @@ import { BootstrapServer } from "./bootstrap/server";
 import { Directory } from "./directory";
 import { CertificateEnrolment } from "./est";
 import { identityOf } from "./identity";
+import { Notifier } from "./notifier";
 import { DeviceOperations } from "./operations";
 import { RegistrationServer } from "./registration/server";
 import { createSessionStore } from "./session-store";
@@ -36,6 +37,8 @@ const DAY_MS = 86_400_000;
 const START_GRACE_MS = 30_000;
 const SWEEP_MS = 1000;
 const PRUNE_MS = 3_600_000;
+/** How often notifications that nobody took are dropped. */
+const DROP_MS = 10_000;
 const FREE_PORT_TRIES = 20;
 /** What bootstrap writes into /1/x/1, in seconds, unless the account says otherwise. */
 const DEFAULT_LIFETIME_S = 3600;
@@ -91,7 +94,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     let bus: BusServer | null = null;
     const watched = (accountId: string | null) => bus?.watched(accountId) ?? false;
     const tell = (event: BusEvent) => {
-      if (watched(event.accountId)) bus?.publish(event);
+      // What waits for an application has to be delivered, whoever looks on.
+      if (event.kind === "notifications" || watched(event.accountId)) bus?.publish(event);
     };
     const context: Context = {
       ...options.context,
@@ -118,6 +122,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await trust.load();
     const accounts = new AccountBook(db);
     await accounts.load();
+    const notifier = new Notifier({ db, clock, commit, publish: tell });
+    await notifier.load();
     const admissions = new Admissions(directory, db, clock);
     const onchange = (device: { id: string; accountId: string }, change: "created" | "updated") =>
       tell({ kind: "device", accountId: device.accountId, deviceId: device.id, change });
@@ -336,7 +342,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       "subscription.put": () => ({ state: null, refused: "DEVICE_NOT_FOUND" }),
       "subscription.remove": () => ({ removed: 0 }),
       "subscription.list": () => ({ paths: [] }),
-      "owner.reload": () => ({}),
+      "owner.reload": async ({ accountId, ownerId }) => {
+        await notifier.reload(accountId, ownerId);
+        return {};
+      },
       "device.suspension": () => ({}),
       "account.reload": async () => {
         await accounts.load();
@@ -379,6 +388,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           if (!stopped) sweeping = clock.after(SWEEP_MS, sweep);
         });
     });
+    let dropping = clock.after(DROP_MS, function drop() {
+      notifier
+        .sweep()
+        .catch((error) => log.error({ err: error }, "deleting old notifications failed"))
+        .finally(() => {
+          if (!stopped) dropping = clock.after(DROP_MS, drop);
+        });
+    });
     let pruning = clock.after(PRUNE_MS, function prune() {
       pruneEvents(context)
         .catch((error) => log.error({ err: error }, "deleting old events failed"))
@@ -389,6 +406,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     closers.push(() => {
       stopped = true;
       sweeping.cancel();
+      dropping.cancel();
       pruning.cancel();
     });
 

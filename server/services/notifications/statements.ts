@@ -1,4 +1,4 @@
-import type { Statement } from "../../db";
+import type { Entry, Statement } from "../../db";
 import type { NotificationBodies, NotificationKind } from "./types";
 
 export interface NotificationRow {
@@ -29,3 +29,33 @@ export function notificationRow<K extends NotificationKind>(
   const body = JSON.stringify(entry);
   return { ownerId, kind, body, size: Buffer.byteLength(body), at };
 }
+
+export interface DroppedRow {
+  ownerId: string;
+  /** The last row that goes. */
+  seq: number;
+}
+
+const DROPPED = `"ownerId" = @ownerId AND "seq" <= @seq`;
+
+/** Rows that nobody took in time: they are counted on the channel, where there is one… */
+const countDropped: Statement<DroppedRow> = {
+  name: "notification.count-dropped",
+  order: 71,
+  sql: `UPDATE "NotificationChannel"
+    SET "dropped" = "dropped" + (SELECT count(*) FROM "Notification" WHERE ${DROPPED})
+    WHERE "ownerId" = @ownerId`,
+};
+
+/** …and deleted. */
+const removeDropped: Statement<DroppedRow> = {
+  name: "notification.remove-dropped",
+  order: 72,
+  sql: `DELETE FROM "Notification" WHERE ${DROPPED}`,
+};
+
+/** Drops the oldest rows of a queue; to be written together. */
+export const dropNotifications = (row: DroppedRow): Entry[] => [
+  [countDropped, row],
+  [removeDropped, row],
+];
