@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import next from "next";
 import { createApi } from "./api";
+import { openApiDocument } from "./api/document";
 import { busPath, connectBus, type LocalBusClient } from "./bus";
 import type { BusEvent } from "./bus/messages";
 import { systemClock } from "./clock";
@@ -39,6 +40,8 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   const bus = connectBus({ path: busPath(config), clock: systemClock, log });
   onclose("the bus", () => bus.close());
 
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  let document: ReturnType<typeof openApiDocument> | undefined;
   const runtime: PortalRuntime = {
     config,
     db,
@@ -48,7 +51,8 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
     log,
     sessionSecret: sessionSecret(config),
     ports: { http: config.portalPort, https: config.httpsPort },
-    version: JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version,
+    version,
+    openApi: () => (document ??= openApiDocument(version)),
   };
   setRuntime(runtime);
   const ctx = contextFor({ kind: "system" });
@@ -63,7 +67,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   // biome-ignore-end lint/style/noProcessEnv: libraries are told here, nothing is read
 
   const hub = new LiveHub();
-  const api = createApi({ context: ctx, config, log, version: runtime.version });
+  const api = createApi({ context: ctx, config, log, version });
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     normalizeForwarded(req, config.trustProxy);

@@ -1,3 +1,4 @@
+import type { openApiDocument } from "@/server/api/document";
 import type { BusEvent } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import type { Config } from "@/server/config";
@@ -25,6 +26,8 @@ export interface PortalRuntime {
   /** Ports that were bound; they differ from the configured ones when those are 0. */
   ports: { http: number; https: number };
   version: string;
+  /** What the API serves, as /openapi.json tells it. */
+  openApi(): ReturnType<typeof openApiDocument>;
 }
 
 // Next's bundles and portal.js are two module graphs in one process: a module variable would exist twice.
