@@ -38,6 +38,7 @@ async function update(
     ...(body.status && { status: body.status }),
     ...(body.owner && { ownerId: body.owner }),
     ...(role && { role }),
+    ...(body.scopes && { scopes: body.scopes }),
   };
   if (Object.keys(changes).length > 0) await updateApiKey(ctx, { id: keyId, ...changes });
   return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: keyId }));
@@ -74,6 +75,7 @@ export const apiKeys = [
         role: roleOfGroups(ctx.actor, body.groups),
         ownerId: body.owner ?? undefined,
         status: body.status ?? undefined,
+        scopes: body.scopes ?? undefined,
         expiresAt: body.expiration ? new Date(body.expiration) : null,
       });
       return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: made.id }), made.key);

@@ -1,7 +1,16 @@
+import { scopes as words } from "@/server/services/context";
 import { dateTime, id, listOf, name, z } from "../zod";
 
 const status = z.enum(["ACTIVE", "INACTIVE"]);
 const groups = z.array(id).max(10);
+
+export const scopes = z
+  .array(z.enum(words))
+  .min(1, "needs at least one")
+  .max(words.length)
+  .openapi("Scopes", {
+    description: "What the key may do, as far as its policy group may. Pelion has no such field.",
+  });
 
 export const apiKeyResponse = z
   .object({
@@ -14,6 +23,7 @@ export const apiKeyResponse = z
       .openapi({ description: "Whole when it was just made; else without its last 32 characters." }),
     status,
     groups,
+    scopes,
     owner: id.nullable(),
     expiration: dateTime.nullable(),
     created_at: dateTime,
@@ -32,6 +42,7 @@ export const createApiKeyBody = z
     groups: groups.nullish(),
     owner: id.nullish(),
     status: status.nullish(),
+    scopes: scopes.nullish(),
     expiration: z.iso.datetime({ offset: true }).nullish(),
   })
   .openapi("ApiKeyCreate");
@@ -42,5 +53,6 @@ export const updateApiKeyBody = z
     groups: groups.nullish(),
     owner: id.nullish(),
     status: status.nullish(),
+    scopes: scopes.nullish(),
   })
   .openapi("ApiKeyUpdate");

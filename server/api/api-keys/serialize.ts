@@ -13,6 +13,7 @@ export function serializeApiKey(accountId: string, row: ApiKeyView, key?: string
     // Pelion knows no third state: what has expired opens nothing.
     status: row.status === "ACTIVE" ? ("ACTIVE" as const) : ("INACTIVE" as const),
     groups: [groupId(accountId, row.role)],
+    scopes: row.scopes,
     owner: row.ownerId,
     expiration: isoOrNull(row.expiresAt),
     created_at: iso(row.createdAt),

@@ -3,14 +3,15 @@ import { z } from "zod";
 import type { Actor, Context } from "../context";
 import { validate } from "../validate";
 import { hashKey, keyPattern } from "./key";
-import { roleOf } from "./list";
+import { keyStatus, roleOf } from "./list";
+import { readScopes } from "./scopes";
 
 export const authenticateApiKeyInput = z.object({ key: z.string().max(512) });
 
 /** How exact "last used" is; a write per request would cost more than the request. */
 const LAST_USED_STEP_MS = 60_000;
 
-/** Who a key belongs to, or null when it opens nothing. */
+/** Who a key belongs to, or null when it opens nothing: no longer, or not while its application or account is off. */
 export async function authenticateApiKey(
   ctx: Context,
   input: z.input<typeof authenticateApiKeyInput>,
@@ -23,23 +24,38 @@ export async function authenticateApiKey(
     select: {
       id: true,
       accountId: true,
+      applicationId: true,
       name: true,
       hash: true,
       status: true,
       role: true,
+      scopes: true,
       expiresAt: true,
       lastUsedAt: true,
       updatedAt: true,
+      account: { select: { status: true } },
+      application: { select: { status: true, role: true } },
     },
   });
   if (!row || !timingSafeEqual(Buffer.from(row.hash), Buffer.from(hash))) return null;
   const now = ctx.clock.now();
-  if (row.status !== "ACTIVE" || (row.expiresAt && row.expiresAt.getTime() <= now)) return null;
+  if (keyStatus(row.status, row.expiresAt, now) !== "ACTIVE") return null;
+  if (row.account.status !== "ACTIVE" || (row.application && row.application.status !== "ACTIVE"))
+    return null;
   if (!row.lastUsedAt || row.lastUsedAt.getTime() <= now - LAST_USED_STEP_MS) {
     // Being used is no change of the key.
     const data = { lastUsedAt: new Date(now), updatedAt: row.updatedAt };
     await ctx.db.apiKey.updateMany({ where: { id: row.id }, data });
   }
-  const { id, accountId, name } = row;
-  return { kind: "apiKey", id, accountId, name, role: roleOf(row.role) };
+  const { id, accountId, applicationId, name } = row;
+  return {
+    kind: "apiKey",
+    id,
+    accountId,
+    applicationId,
+    name,
+    // An access key may do what its application may.
+    role: roleOf(row.application?.role ?? row.role),
+    scopes: readScopes(row.scopes),
+  };
 }

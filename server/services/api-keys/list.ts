@@ -1,7 +1,8 @@
-import { type Context, memberAccount } from "../context";
+import { type Context, memberAccount, type Scope } from "../context";
 import type { Role } from "../groups/list";
+import { readScopes } from "./scopes";
 
-/** An API key without its secret. */
+/** A key without its secret. */
 export interface ApiKeyView {
   id: string;
   name: string;
@@ -12,6 +13,8 @@ export interface ApiKeyView {
   lastUsedAt: Date | null;
   /** The policy group it is in. */
   role: Role;
+  /** What it may do, as far as its group may. */
+  scopes: Scope[];
   /** The user it acts for. */
   ownerId: string | null;
   createdBy: string;
@@ -25,6 +28,7 @@ export const apiKeySelect = {
   prefix: true,
   status: true,
   role: true,
+  scopes: true,
   ownerId: true,
   expiresAt: true,
   lastUsedAt: true,
@@ -33,24 +37,39 @@ export const apiKeySelect = {
   updatedAt: true,
 } as const;
 
-type Row = Omit<ApiKeyView, "status" | "role"> & { status: string; role: string };
+type Row = Omit<ApiKeyView, "status" | "role" | "scopes"> & { status: string; role: string; scopes: string };
 
 export const roleOf = (text: string): Role => (text === "administrator" ? "administrator" : "developer");
 
-export function apiKeyView({ status, role, ...row }: Row, now: number): ApiKeyView {
-  const expired = row.expiresAt !== null && row.expiresAt.getTime() <= now;
-  return {
-    ...row,
-    role: roleOf(role),
-    status: status !== "ACTIVE" ? "INACTIVE" : expired ? "EXPIRED" : "ACTIVE",
-  };
+/** What is left of a key's status once its time is over. */
+export function keyStatus(status: string, expiresAt: Date | null, now: number): ApiKeyView["status"] {
+  if (status !== "ACTIVE") return "INACTIVE";
+  return expiresAt !== null && expiresAt.getTime() <= now ? "EXPIRED" : "ACTIVE";
 }
 
-/** The keys of the account, the newest first. */
+export const apiKeyView = ({ status, role, scopes, ...row }: Row, now: number): ApiKeyView => ({
+  ...row,
+  role: roleOf(role),
+  scopes: readScopes(scopes),
+  status: keyStatus(status, row.expiresAt, now),
+});
+
+/** What the audit log tells of a key. */
+export const apiKeyFacts = ({ name, status, role, scopes, ownerId, expiresAt }: ApiKeyView) => ({
+  name,
+  status,
+  role,
+  scopes,
+  ownerId,
+  expiresAt,
+});
+
+/** The API keys of the account, the newest first. */
 export async function listApiKeys(ctx: Context): Promise<ApiKeyView[]> {
   const accountId = memberAccount(ctx.actor);
   const rows = await ctx.db.apiKey.findMany({
-    where: { accountId },
+    // Access keys are listed with their applications.
+    where: { accountId, applicationId: null },
     orderBy: { id: "desc" },
     select: apiKeySelect,
   });

@@ -1,5 +1,6 @@
-import { type Context, isAdministrator, memberAccount, requireAdministrator } from "../context";
+import { type Context, isAdministrator, memberAccount, requireAdministrator, type Scope } from "../context";
 import { ServiceError } from "../errors";
+import { requireScopes } from "./scopes";
 
 /** Checks that a key may be given to this user of the account. */
 export async function ownerOf(ctx: Context, ownerId: string): Promise<string> {
@@ -28,8 +29,9 @@ export async function ownOwner(ctx: Context): Promise<string | null> {
   return user?.id ?? null;
 }
 
-/** A developer must not change, or get hold of, a key that may do more; null: the key is to become one of those. */
-export function mayGovern({ actor }: Context, key: { role: string } | null): void {
-  if (key?.role === "developer" || isAdministrator(actor)) return;
-  throw new ServiceError("forbidden", "Only an administrator may change the keys of administrators.");
+/** Nobody makes, changes, or gets hold of, a key that may do more than themselves. */
+export function mayGovern({ actor }: Context, key: { role: string; scopes: readonly Scope[] }): void {
+  if (key.role !== "developer" && !isAdministrator(actor))
+    throw new ServiceError("forbidden", "Only an administrator may change the keys of administrators.");
+  requireScopes(actor, key.scopes);
 }

@@ -1,10 +1,13 @@
 import type { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { transaction } from "../transaction";
 import { idInput, validate } from "../validate";
+import { apiKeyFacts } from "./list";
 import { mayGovern } from "./owner";
+import { findApiKey } from "./search";
 
 export const removeApiKeyInput = idInput;
 
@@ -12,20 +15,19 @@ export const removeApiKeyInput = idInput;
 export async function removeApiKey(ctx: Context, input: z.input<typeof removeApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(removeApiKeyInput, input);
-  const named = await ctx.db.apiKey.findFirst({
-    where: { id, accountId },
-    select: { name: true, role: true },
-  });
-  if (named) mayGovern(ctx, named);
+  const key = await findApiKey(ctx, { id });
+  mayGovern(ctx, key);
   await transaction(ctx, async (tx, tell) => {
-    const { count } = await tx.apiKey.deleteMany({ where: { id, accountId } });
+    const { count } = await tx.apiKey.deleteMany({ where: { id, accountId, applicationId: null } });
     if (count === 0) throw notFound("API key");
-    tell(
-      await recordEvent(ctx, tx, "key.deleted", {
-        accountId,
-        deviceId: null,
-        data: { keyId: id, name: named?.name ?? id },
-      }),
-    );
+    await auditChange(ctx, tx, {
+      action: "api-key.deleted",
+      objectType: "api-key",
+      objectId: id,
+      before: apiKeyFacts(key),
+      after: null,
+    });
+    const data = { keyId: id, name: key.name };
+    tell(await recordEvent(ctx, tx, "key.deleted", { accountId, deviceId: null, data }));
   });
 }

@@ -22,11 +22,11 @@ export async function searchApiKeys(ctx: Context, input: PageInput = {}): Promis
   return findPage(
     ctx,
     Prisma.sql`"ApiKey"`,
-    Prisma.sql`"accountId" = ${accountId}${compileFilters(apiKeyFilters, page.filters)}`,
+    Prisma.sql`"accountId" = ${accountId} AND "applicationId" IS NULL${compileFilters(apiKeyFilters, page.filters)}`,
     page,
     async (ids) => {
       const rows = await ctx.db.apiKey.findMany({
-        where: { accountId, id: { in: ids } },
+        where: { accountId, applicationId: null, id: { in: ids } },
         select: apiKeySelect,
       });
       return rows.map((row) => apiKeyView(row, ctx.clock.now()));
@@ -40,7 +40,10 @@ export const findApiKeyInput = idInput;
 export async function findApiKey(ctx: Context, input: z.input<typeof findApiKeyInput>): Promise<ApiKeyView> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(findApiKeyInput, input);
-  const row = await ctx.db.apiKey.findFirst({ where: { id, accountId }, select: apiKeySelect });
+  const row = await ctx.db.apiKey.findFirst({
+    where: { id, accountId, applicationId: null },
+    select: apiKeySelect,
+  });
   if (!row) throw notFound("API key");
   return apiKeyView(row, ctx.clock.now());
 }

@@ -1,11 +1,14 @@
 import { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { transaction } from "../transaction";
 import { idField, idInput, nameField, validate } from "../validate";
 import { makeKey } from "./key";
+import { apiKeyFacts } from "./list";
 import { mayGovern, ownerOf } from "./owner";
+import { scopesField, writeScopes } from "./scopes";
 import { findApiKey } from "./search";
 
 export const updateApiKeyInput = z
@@ -15,31 +18,50 @@ export const updateApiKeyInput = z
     status: z.enum(["ACTIVE", "INACTIVE"]).optional(),
     role: z.enum(["administrator", "developer"]).optional(),
     ownerId: idField.optional(),
+    scopes: scopesField.optional(),
   })
   .refine(
     ({ id: _, ...changes }) => Object.values(changes).some((value) => value !== undefined),
     "must change something",
   );
 
-const words = { name: "the name", status: "the status", role: "the group", ownerId: "the owner" } as const;
+const words = {
+  name: "the name",
+  status: "the status",
+  role: "the group",
+  ownerId: "the owner",
+  scopes: "the scopes",
+} as const;
 
 /** Changes an API key; one that is made inactive opens nothing until it is active again. */
 export async function updateApiKey(ctx: Context, input: z.input<typeof updateApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id, ...given } = validate(updateApiKeyInput, input);
   const key = await findApiKey(ctx, { id });
-  if (given.role !== undefined && given.role !== key.role) mayGovern(ctx, null);
-  else mayGovern(ctx, key);
-  if (given.ownerId !== undefined && given.ownerId !== key.ownerId) await ownerOf(ctx, given.ownerId);
   const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const after = { ...key, ...changes };
+  mayGovern(ctx, key);
+  mayGovern(ctx, after);
+  if (after.ownerId !== null && after.ownerId !== key.ownerId) await ownerOf(ctx, after.ownerId);
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.updateMany({
-      where: { id, accountId },
-      data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+      where: { id, accountId, applicationId: null },
+      data: {
+        ...changes,
+        ...(given.scopes && { scopes: writeScopes(given.scopes) }),
+        updatedAt: new Date(ctx.clock.now()),
+      },
     });
     if (count === 0) throw notFound("API key");
+    await auditChange(ctx, tx, {
+      action: "api-key.updated",
+      objectType: "api-key",
+      objectId: id,
+      before: apiKeyFacts(key),
+      after: apiKeyFacts(after),
+    });
     const fields = Object.keys(changes).map((field) => words[field as keyof typeof words]);
-    const data = { keyId: id, name: given.name ?? key.name, fields };
+    const data = { keyId: id, name: after.name, fields };
     tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
   });
 }
@@ -58,10 +80,17 @@ export async function resetApiKeySecret(
   const { key, prefix, hash } = makeKey(accountId, id);
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.updateMany({
-      where: { id, accountId },
+      where: { id, accountId, applicationId: null },
       data: { prefix, hash, updatedAt: new Date(ctx.clock.now()) },
     });
     if (count === 0) throw notFound("API key");
+    await auditChange(ctx, tx, {
+      action: "api-key.secret-reset",
+      objectType: "api-key",
+      objectId: id,
+      before: apiKeyFacts(found),
+      after: apiKeyFacts(found),
+    });
     const data = { keyId: id, name: found.name, fields: ["the secret"] };
     tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
   });

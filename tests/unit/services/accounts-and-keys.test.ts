@@ -53,6 +53,8 @@ describe("API keys", () => {
       accountId: bench.b.id,
       name: "beta key",
       role: "developer",
+      applicationId: null,
+      scopes: ["read", "connect", "manage", "credentials"],
     });
     const wrong = key.slice(0, -1) + (key.endsWith("A") ? "B" : "A");
     expect(await authenticateApiKey(bench.system, { key: wrong })).toBeNull();
