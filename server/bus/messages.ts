@@ -64,6 +64,8 @@ export type DeviceRequestInput = z.infer<typeof deviceRequest>;
 export const requestRefusals = [
   "DEVICE_NOT_FOUND",
   "DEVICE_BLOCKED",
+  /** Only of what is not queued. */
+  "DEVICE_NOT_CONNECTED",
   "RESOURCE_NOT_FOUND",
   "QUEUE_IS_FULL",
   "NO_RESPONSE_NOT_SUPPORTED",
@@ -175,10 +177,16 @@ export const busEvent = z.discriminatedUnion("kind", [
   }),
   /** Something waits in the queue of an owner; sent to every process, whatever it watches. */
   z.object({ kind: z.literal("notifications"), accountId: id, deviceId: z.null(), ownerId: id }),
+  /** The notification channel of an owner was made, changed or deleted, or its owner was; sent as widely. */
+  z.object({ kind: z.literal("channel"), accountId: id, deviceId: z.null(), ownerId: id }),
   /** Which paths are observed changed. */
   z.object({ kind: z.literal("observations"), accountId: id, deviceId: id, paths: z.array(z.string()) }),
 ]);
 export type BusEvent = z.infer<typeof busEvent>;
+
+/** Whether an event goes to every process, whatever accounts it watches. */
+export const isForEveryProcess = ({ kind }: BusEvent): boolean =>
+  kind === "notifications" || kind === "channel";
 
 /** Raised whenever a frame changes in a way that an older process would not understand. */
 export const BUS_PROTOCOL = 1;

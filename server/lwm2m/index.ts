@@ -3,6 +3,7 @@ export * from "./content";
 export * from "./definitions";
 export * from "./errors";
 export * from "./links";
+export * from "./media-types";
 export * from "./operations";
 export * from "./paths";
 export * from "./registration";

@@ -1,24 +1,9 @@
+import { mediaTypeOf } from "@/server/lwm2m";
 import { listEndpointResources, listEndpoints } from "@/server/services/devices/endpoints";
 import { operation } from "../operation";
 import { id, z } from "../zod";
 
 const tag = "Connect";
-
-/** Content types by their CoAP content format. */
-const contentTypes: Readonly<Record<number, string>> = {
-  0: "text/plain",
-  40: "application/link-format",
-  41: "application/xml",
-  42: "application/octet-stream",
-  47: "application/exi",
-  50: "application/json",
-  60: "application/cbor",
-  110: "application/senml+json",
-  112: "application/senml+cbor",
-  11542: "application/vnd.oma.lwm2m+tlv",
-  11543: "application/vnd.oma.lwm2m+json",
-  11544: "application/vnd.oma.lwm2m+cbor",
-};
 
 const endpoint = z
   .object({ name: id, type: z.string(), status: z.literal("ACTIVE"), q: z.boolean() })
@@ -62,7 +47,7 @@ export const endpoints = [
         uri: row.path,
         rt: row.resourceType,
         obs: row.observable,
-        type: row.contentFormat === null ? "" : (contentTypes[row.contentFormat] ?? ""),
+        type: row.contentFormat === null ? "" : (mediaTypeOf(row.contentFormat) ?? ""),
       })),
   }),
 ];
