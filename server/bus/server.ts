@@ -9,6 +9,7 @@ import {
   type GatewayOp,
   type GatewayRequests,
   gatewayRequests,
+  isForEveryProcess,
 } from "./messages";
 import { Wire } from "./wire";
 
@@ -46,7 +47,7 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
   const broadcast = (event: BusEvent, except: Wire | null) => {
     let line: string | undefined;
     for (const [wire, accounts] of wires)
-      if (wire !== except && (event.kind === "notifications" || wants(accounts, event.accountId)))
+      if (wire !== except && (isForEveryProcess(event) || wants(accounts, event.accountId)))
         wire.sendLine((line ??= `${JSON.stringify({ t: "evt", event })}\n`));
   };
 
