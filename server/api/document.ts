@@ -2,19 +2,19 @@ import { OpenAPIHono } from "@hono/zod-openapi";
 import { errorSchema } from "./errors";
 import { filterNames } from "./filter";
 import type { Operation } from "./operation";
-import { operations } from "./operations";
+import { operations as served } from "./operations";
 import { z } from "./zod";
 
 const SECURITY = "ApiKey";
 
 /** The OpenAPI 3.1 document, from the same schemas that check requests. */
-export function openApiDocument(version: string) {
+export function openApiDocument(version: string, operations: readonly Operation[] = served) {
   const app = new OpenAPIHono();
   const registry = app.openAPIRegistry;
   registry.registerComponent("securitySchemes", SECURITY, {
     type: "http",
     scheme: "bearer",
-    description: "An API key: `Authorization: Bearer ak_1…`",
+    description: "An API key or access key: `Authorization: Bearer ak_1…`. It may be limited to scopes.",
   });
   for (const operation of operations) registry.registerPath(describe(operation));
   return app.getOpenAPI31Document({
@@ -30,8 +30,8 @@ export function openApiDocument(version: string) {
 }
 
 function describe(operation: Operation): Parameters<OpenAPIHono["openAPIRegistry"]["registerPath"]>[0] {
-  const { method, path, tag, summary, params, query, body, filters, status, response, plainErrors } =
-    operation;
+  const { method, path, tag, scope, summary, params, query, body, rawBody, filters } = operation;
+  const { status, response, replies, plainErrors } = operation;
   const filterQuery =
     filters &&
     z.object({
@@ -53,28 +53,56 @@ function describe(operation: Operation): Parameters<OpenAPIHono["openAPIRegistry
     tags: [tag],
     summary,
     operationId: operationId(operation),
-    security: [{ [SECURITY]: [] }],
+    // From OpenAPI 3.1 on, the roles that a key of any kind must have.
+    security: [{ [SECURITY]: [scope] }],
     request: {
       ...(params && { params: params as z.ZodObject }),
       ...(first && { query: second ? first.extend(second.shape) : first }),
       ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
+      ...(rawBody && {
+        body: {
+          required: rawBody.required ?? false,
+          content: Object.fromEntries(rawBody.contentTypes.map((type) => [type, { schema: z.any() }])),
+        },
+      }),
     },
     responses: {
       [status]: {
-        description: status === 204 ? "Done." : status === 201 ? "Made." : "What was asked for.",
+        description: DONE[status],
         ...(response && { content: { "application/json": { schema: response } } }),
       },
       400: { description: "The request is not valid.", ...error },
       401: { description: "There is no valid API key in the request.", ...envelope },
       ...(params && { 404: { description: "There is no such thing in this account.", ...error } }),
-      ...((body || method === "delete") && {
-        403: { description: "The key may not do this, or a limit is reached.", ...error },
-      }),
+      403: {
+        description: `The key lacks the scope “${scope}”, may not do this, or a limit is reached.`,
+        ...error,
+      },
       ...(body && { 409: { description: "Something with this name is there already.", ...error } }),
+      ...((body || rawBody) && { 413: { description: "The body is too long.", ...error } }),
+      ...(rawBody && { 415: { description: "The body is of a type that is not taken.", ...error } }),
       429: { description: "Too many requests; `Retry-After` says when to come back.", ...envelope },
+      ...Object.fromEntries(
+        Object.entries(replies ?? {}).map(([status, { description, contentType, schema }]) => [
+          status,
+          {
+            description,
+            ...((contentType || schema) && {
+              content: { [contentType ?? "application/json"]: { schema: schema ?? z.string() } },
+            }),
+          },
+        ]),
+      ),
     },
   };
 }
+
+const DONE: Readonly<Record<Operation["status"], string>> = {
+  200: "What was asked for.",
+  201: "Made.",
+  202: "Accepted.",
+  204: "Done.",
+};
 
 const operationId = ({ method, path }: Operation) =>
   [method, ...path.split("/").filter(Boolean)]

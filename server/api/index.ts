@@ -1,18 +1,19 @@
-import { randomBytes } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { Hono } from "hono";
 import type { Config } from "@/server/config";
 import type { Logger } from "@/server/log";
 import { authenticateApiKey } from "@/server/services/api-keys/authenticate";
-import type { Context } from "@/server/services/context";
-import { parseJson, readBody } from "./body";
+import type { Context, Scope } from "@/server/services/context";
+import { ClientGone, checkRaw, parseJson, readBody } from "./body";
 import { openApiDocument } from "./document";
 import { type ApiError, envelope, type Failure, failure, INTERNAL, invalid, toFailure } from "./errors";
 import { parseFilters } from "./filter";
 import { whyNotServed } from "./not-served";
-import type { Operation } from "./operation";
-import { operations } from "./operations";
+import { type Call, type Operation, Reply } from "./operation";
+import { operations as served } from "./operations";
 import { KEY_RATE, type Rate, RateLimit, STRANGER_RATE } from "./rate-limit";
+import { json, send } from "./reply";
+import { type Match, Router } from "./router";
 import type { z } from "./zod";
 
 /** What the API needs of the process it runs in. */
@@ -24,42 +25,33 @@ export interface ApiParts {
   version: string;
   keyRate?: Rate;
   strangerRate?: Rate;
+  operations?: readonly Operation[];
 }
 
 export interface Api {
-  /** Whether a path is the API's. */
-  owns(pathname: string): boolean;
+  /** Whether a path, with or without a query, is the API's. */
+  owns(target: string): boolean;
   /** Answers a request; never throws. */
   answer(req: IncomingMessage, res: ServerResponse): Promise<void>;
 }
 
-/** A request as it comes from the server. */
-interface Bindings {
-  requestId: string;
-  address: string;
-  authorization: string | undefined;
-  body: Uint8Array;
-  header(name: string): string | null;
-  signal: AbortSignal;
-}
-
-type Env = { Bindings: Bindings };
-
-const OWN = /^\/+(?:v[23](?:\/|$)|openapi\.json\/*$)/;
+const OWN = /^\/+(?:v[23](?:[/?]|$)|openapi\.json\/*(?:\?|$))/;
 const DOCUMENT = "/openapi.json";
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
 
 /** The REST API: everything under /v2 and /v3, and its description at /openapi.json. */
 export function createApi(parts: ApiParts): Api {
-  const { context, config, log } = parts;
+  const { context, config, log, operations = served } = parts;
+  const router = new Router(operations);
   const keyRate = new RateLimit(parts.keyRate ?? KEY_RATE, context.clock);
   const strangerRate = new RateLimit(parts.strangerRate ?? STRANGER_RATE, context.clock);
   let document: string | null = null;
 
-  const authenticated = async ({ authorization, address }: Bindings) => {
-    const [, key] = /^\s*bearer\s+(\S+)\s*$/i.exec(authorization ?? "") ?? [];
+  const authenticated = async (req: IncomingMessage) => {
+    const [, key] = /^\s*bearer\s+(\S+)\s*$/i.exec(req.headers.authorization ?? "") ?? [];
     const actor = key && key.length <= 512 ? await authenticateApiKey(context, { key }) : null;
-    const wait = actor ? keyRate.take(actor.id) : strangerRate.take(address);
+    const wait = actor
+      ? keyRate.take(actor.id)
+      : strangerRate.take(String(req.headers["x-forwarded-for"] ?? req.socket.remoteAddress ?? ""));
     if (wait > 0)
       throw failure(429, "too_many_requests", `Too many requests. Come back in ${wait} s.`, {
         "Retry-After": String(wait),
@@ -69,104 +61,95 @@ export function createApi(parts: ApiParts): Api {
   };
 
   const run = async (
-    operation: Operation,
-    request: Bindings,
-    params: Record<string, string>,
-    url: URL,
-  ): Promise<Response> => {
-    const actor = await authenticated(request);
+    { operation, params }: Match,
+    query: string,
+    req: IncomingMessage,
+    res: ServerResponse,
+    requestId: string,
+  ): Promise<Reply> => {
+    const actor = await authenticated(req);
     try {
-      const call = {
-        ctx: { ...context, actor },
+      checkScope(operation.scope, actor.scopes);
+      const body = await readBody(req, operation.maxBody);
+      const header = (name: string) => String(req.headers[name.toLowerCase()] ?? "") || null;
+      const contentType = req.headers["content-type"] ?? null;
+      if (operation.rawBody) checkRaw(operation.rawBody, body, contentType);
+      const search = new URLSearchParams(query);
+      const call: Call<unknown, unknown, unknown> = {
+        ctx: { ...context, actor, requestId },
         config,
         params: check(operation.params, params, "path", notFound),
-        query: check(operation.query, Object.fromEntries(url.searchParams), "query"),
-        body: operation.body && check(operation.body, parseJson(request.body), "body"),
-        raw: {
-          body: request.body,
-          contentType: request.header("content-type"),
-          header: request.header,
+        query: check(operation.query, Object.fromEntries(search), "query"),
+        body: operation.body && check(operation.body, parseJson(body), "body"),
+        raw: { body, contentType, header },
+        get signal() {
+          return signalOf(res);
         },
-        signal: request.signal,
-        filters: operation.filters ? parseFilters(url.searchParams, operation.filters) : [],
+        filters: operation.filters ? parseFilters(search, operation.filters) : [],
       };
       const answer = await operation.handle(call);
-      return answer === undefined
-        ? new Response(null, { status: operation.status })
-        : json(operation.status, answer);
+      if (answer instanceof Reply) return answer;
+      return answer === undefined ? new Reply(operation.status) : json(operation.status, answer);
     } catch (error) {
       const found = toFailure(error);
       if (!operation.plainErrors || !found) throw error;
-      return new Response(found.status === 404 ? "RESOURCE_NOT_FOUND" : found.message, {
-        status: found.status,
-        headers: { "Content-Type": "text/plain; charset=utf-8" },
-      });
+      return new Reply(
+        found.status,
+        found.status === 404 ? "RESOURCE_NOT_FOUND" : found.message,
+        found.headers,
+      );
     }
   };
 
-  const app = new Hono<Env>();
-  for (const operation of operations) {
-    app.on(operation.method.toUpperCase(), operation.path.replace(/\{(\w+)\}/g, ":$1"), (c) =>
-      run(operation, c.env, c.req.param(), new URL(c.req.url)),
-    );
-  }
-  app.get(DOCUMENT, () => {
-    document ??= JSON.stringify(openApiDocument(parts.version));
-    return new Response(document, { headers: { "Content-Type": "application/json" } });
-  });
-  app.notFound((c) => {
-    const { method, path } = c.req;
-    const reason = whyNotServed(method, path);
+  const respond = async (req: IncomingMessage, res: ServerResponse, requestId: string): Promise<Reply> => {
+    const { path, query } = parseTarget(req.url ?? "/");
+    const method = req.method ?? "GET";
+    // A HEAD is a GET whose answer stays here.
+    const sought = method === "HEAD" ? "GET" : method;
+    const match = router.find(sought, path);
+    if (match) return run(match, query, req, res, requestId);
+    if (sought === "GET" && path === DOCUMENT) {
+      document ??= JSON.stringify(openApiDocument(parts.version, operations));
+      return new Reply(200, document, { "Content-Type": "application/json" });
+    }
+    const reason = whyNotServed(sought, path);
     throw reason
       ? failure(501, "not_implemented", `${method} ${path} is not served here. ${reason}`)
       : failure(404, "not_found", `There is no ${method} ${path}.`);
-  });
-  app.onError((error, c) => {
-    const found = toFailure(error);
-    if (!found) log.error({ err: error, method: c.req.method, path: c.req.path }, "a request failed");
-    return refusal(found ?? INTERNAL, c.env.requestId);
-  });
-
-  const respond = async (req: IncomingMessage, requestId: string): Promise<Response> => {
-    const gone = new AbortController();
-    try {
-      const url = new URL(`http://gangway${normalize(req.url ?? "/")}`);
-      const bindings: Bindings = {
-        requestId,
-        address: String(req.headers["x-forwarded-for"] ?? req.socket.remoteAddress ?? ""),
-        authorization: req.headers.authorization,
-        body: await readBody(req),
-        header: (name) => String(req.headers[name.toLowerCase()] ?? "") || null,
-        signal: gone.signal,
-      };
-      if (!METHODS.has(req.method ?? ""))
-        throw failure(404, "not_found", `There is no ${req.method} ${url.pathname}.`);
-      return await app.fetch(new Request(url, { method: req.method ?? "GET" }), bindings);
-    } catch (error) {
-      const found = toFailure(error);
-      if (!found) log.error({ err: error, method: req.method }, "a request failed");
-      return refusal(found ?? INTERNAL, requestId);
-    }
   };
 
   return {
-    owns: (pathname) => OWN.test(pathname),
+    owns: (target) => OWN.test(target),
     async answer(req, res) {
-      const requestId = randomBytes(16).toString("hex");
-      const response = await respond(req, requestId);
-      const body = Buffer.from(await response.arrayBuffer());
-      res.writeHead(response.status, {
-        ...Object.fromEntries(response.headers),
-        "X-Request-ID": requestId,
-        "Cache-Control": "no-store",
-        ...(response.status !== 204 && { "Content-Length": body.length }),
-      });
-      res.end(req.method === "HEAD" ? undefined : body);
+      const requestId = randomUUID().replaceAll("-", "");
+      let reply: Reply;
+      try {
+        reply = await respond(req, res, requestId);
+      } catch (error) {
+        const found = toFailure(error);
+        // What a handler throws because its signal was aborted is no fault either.
+        if (!found && !(error instanceof ClientGone) && !res.destroyed)
+          log.error({ err: error, method: req.method, path: req.url }, "a request failed");
+        reply = refusal(found ?? INTERNAL, requestId);
+      }
+      try {
+        await send(req, res, reply, requestId);
+      } catch (error) {
+        // Clients leave streams when they like; anything else is a fault, seen by the client as an answer cut short.
+        if (!signalOf(res).aborted)
+          log.error({ err: error, method: req.method, path: req.url }, "an answer was cut short");
+        res.destroy();
+      }
     },
   };
 }
 
 const notFound = failure(404, "not_found", "Not found.");
+
+function checkScope(scope: Scope, allowed: readonly Scope[] | undefined): void {
+  if (allowed && !allowed.includes(scope))
+    throw failure(403, "forbidden", `This key lacks the scope “${scope}”.`);
+}
 
 function check<T>(
   schema: z.ZodType<T> | undefined,
@@ -180,15 +163,26 @@ function check<T>(
   throw otherwise ?? invalid(parsed.error, where);
 }
 
-const json = (status: number, body: unknown, headers: Readonly<Record<string, string>> = {}) =>
-  new Response(JSON.stringify(body), { status, headers: { "Content-Type": "application/json", ...headers } });
-
 const refusal = (found: Failure, requestId: string) =>
   json(found.status, envelope(found, requestId), found.headers);
 
+/** Aborted when the connection is lost before the answer is written. */
+function signalOf(res: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  const lost = () => {
+    if (!res.writableFinished) controller.abort();
+  };
+  if (res.destroyed) lost();
+  else res.once("close", lost);
+  return controller.signal;
+}
+
 /** Clients end paths with a slash, or double one; a redirect would lose what they send. */
-function normalize(target: string): string {
-  const [path = "/", ...query] = target.split("?");
-  const plain = path.replace(/\/{2,}/g, "/").replace(/(.)\/$/, "$1");
-  return query.length > 0 ? `${plain}?${query.join("?")}` : plain;
+function parseTarget(target: string): { path: string; query: string } {
+  const mark = target.indexOf("?");
+  const path = mark < 0 ? target : target.slice(0, mark);
+  return {
+    path: path.replace(/\/{2,}/g, "/").replace(/(.)\/$/, "$1"),
+    query: mark < 0 ? "" : target.slice(mark + 1),
+  };
 }

@@ -9,7 +9,7 @@ import { policyGroups } from "./policy-groups/routes";
 import { trustedCertificates } from "./trusted-certificates/routes";
 import { users } from "./users/routes";
 
-/** Everything that is served; where two paths fit, the first one wins. */
+/** Everything that is served; where two paths fit, a word wins over a parameter. */
 export const operations: readonly Operation[] = [
   ...devices,
   ...deviceEvents,

@@ -1,8 +1,13 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { request } from "node:http";
+import { type IncomingMessage, request } from "node:http";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { notServed } from "@/server/api/not-served";
+import { operation, Reply } from "@/server/api/operation";
 import { operations } from "@/server/api/operations";
+import { Router } from "@/server/api/router";
+import { z } from "@/server/api/zod";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
 import { newId } from "@/server/services/ids";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
@@ -136,7 +141,7 @@ describe("the frame", () => {
     const long = await new Promise<number | undefined>((resolve, reject) => {
       const req = request(`${bench.url}/v3/devices`, {
         method: "POST",
-        headers: { "Content-Length": 1 << 21 },
+        headers: { Authorization: `Bearer ${bench.a.admin}`, "Content-Length": 1 << 21 },
       });
       req.on("response", (res) => {
         resolve(res.statusCode);
@@ -205,5 +210,253 @@ describe("rate limits", () => {
     } finally {
       await limited.close();
     }
+  });
+});
+
+describe("an operation", () => {
+  const events: string[] = [];
+  let arrived = () => {};
+  const common = { tag: "Test", summary: "Test", status: 200 } as const;
+  const echo = z.object({ path: z.string(), body: z.string(), type: z.string().nullable() });
+  const tests = [
+    operation({
+      ...common,
+      method: "put",
+      path: "/v2/test/{resource_path}",
+      scope: "connect",
+      params: z.object({ resource_path: z.string() }),
+      rawBody: { contentTypes: ["text/plain", "application/cbor"] },
+      maxBody: 16,
+      response: echo,
+      plainErrors: true,
+      handle: async ({ params, raw }) => ({
+        path: params.resource_path,
+        body: Buffer.from(raw.body).toString(),
+        type: raw.contentType,
+      }),
+    }),
+    operation({
+      ...common,
+      method: "post",
+      path: "/v3/test-files",
+      scope: "credentials",
+      rawBody: { contentTypes: ["text/csv"], required: true },
+      maxBody: 3 << 20,
+      response: z.int(),
+      handle: async ({ raw }) => raw.body.length,
+    }),
+    operation({
+      ...common,
+      method: "get",
+      path: "/v3/test-replies/{kind}",
+      scope: "read",
+      params: z.object({ kind: z.string() }),
+      replies: { 205: { description: "Nothing." }, 206: { description: "Part.", contentType: "image/png" } },
+      handle: async ({ params: { kind }, ctx }) => {
+        if (kind === "text") return new Reply(200, "plain");
+        if (kind === "bytes") return new Reply(206, Buffer.from([1, 2, 3]), { "Content-Type": "image/png" });
+        if (kind === "json") return new Reply(200, { requestId: ctx.requestId });
+        if (kind === "nothing") return new Reply(205);
+        if (kind === "stream") return new Reply(200, Readable.from(["one,", "two"]));
+        return undefined;
+      },
+    }),
+    operation({
+      ...common,
+      method: "get",
+      path: "/v3/test-streams/{kind}",
+      scope: "read",
+      params: z.object({ kind: z.string() }),
+      handle: async ({ params: { kind }, signal }) => {
+        async function* endless() {
+          try {
+            const chunk = Buffer.alloc(1 << 16);
+            for (let sent = 0; sent < 10_000; sent++) {
+              events.push("chunk");
+              yield chunk;
+            }
+          } finally {
+            events.push("ended");
+            arrived();
+          }
+        }
+        async function* waiting() {
+          yield "first";
+          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+          events.push("aborted");
+          arrived();
+        }
+        async function* broken() {
+          yield "first";
+          throw new Error("broken");
+        }
+        return new Reply(200, { endless, waiting, broken }[kind as "endless"]());
+      },
+    }),
+    operation({
+      ...common,
+      method: "get",
+      path: "/v3/test-polls",
+      scope: "read",
+      handle: async ({ signal }) => {
+        arrived();
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        events.push("gone");
+        arrived();
+      },
+    }),
+    operation({
+      ...common,
+      method: "post",
+      path: "/v3/test-accepted",
+      scope: "manage",
+      status: 202,
+      handle: async () => {},
+    }),
+  ];
+  const nextArrival = () =>
+    new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+
+  let own: ApiBench;
+  const url = (path: string) => own.url + path;
+  const headers = (more: Record<string, string> = {}) => ({
+    Authorization: `Bearer ${own.a.admin}`,
+    ...more,
+  });
+  const open = (path: string) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const req = request(url(path), { headers: headers() });
+      req.on("response", resolve).on("error", reject).end();
+    });
+  beforeAll(async () => {
+    own = await openApiBench({ operations: tests });
+  });
+  afterAll(() => own.close());
+
+  it("is for keys that have its scope", async () => {
+    const { id } = await own.db.apiKey.findFirstOrThrow({
+      where: { accountId: own.a.id, name: "developer" },
+    });
+    await own.db.apiKey.update({ where: { id }, data: { scopes: "read manage" } });
+    expect((await own.call(own.a.developer, "GET", "/v3/test-replies/void")).status).toBe(200);
+    const refused = await own.call(own.a.developer, "POST", "/v3/test-files");
+    expect([refused.status, refused.body.type]).toEqual([403, "forbidden"]);
+    expect(refused.body.message).toContain("credentials");
+    const plain = await own.call(own.a.developer, "PUT", "/v2/test/3/0");
+    expect([plain.status, plain.headers.get("content-type")]).toEqual([403, "text/plain; charset=utf-8"]);
+    expect(plain.text).toContain("connect");
+  });
+
+  it("takes any number of segments, encoded or not", async () => {
+    for (const path of ["3200/0/5501", "//3200/0/5501/", "3200%2F0%2F5501", "%2F3200/0//5501"])
+      expect((await own.call(own.a.admin, "PUT", `/v2/test/${path}`)).body.path, path).toBe("3200/0/5501");
+    expect((await own.call(own.a.admin, "PUT", "/v2/test")).status).toBe(404);
+  });
+
+  it("takes bytes of its media types", async () => {
+    const put = (body: string | undefined, type: string | null) =>
+      fetch(url("/v2/test/3/0"), {
+        method: "PUT",
+        headers: headers(type === null ? {} : { "Content-Type": type }),
+        body: body === undefined ? null : Buffer.from(body),
+      });
+    expect(await (await put("on", "text/plain; charset=utf-8")).json()).toMatchObject({ body: "on" });
+    expect(await (await put("on", null)).json()).toMatchObject({ body: "on", type: null });
+    expect((await put(undefined, "application/json")).status).toBe(200);
+    expect((await put("{}", "application/json")).status).toBe(415);
+    expect((await put("x".repeat(17), "text/plain")).status).toBe(413);
+    const post = (body: Uint8Array<ArrayBuffer> | string) =>
+      fetch(url("/v3/test-files"), {
+        method: "POST",
+        headers: headers({ "Content-Type": "text/csv" }),
+        body,
+      });
+    expect(await (await post(new Uint8Array(2 << 20))).json()).toBe(2 << 20);
+    expect((await post("")).status).toBe(400);
+    expect((await post(new Uint8Array((3 << 20) + 1))).status).toBe(413);
+  });
+
+  it("refuses a body of unknown length as soon as it is too long", async () => {
+    const answer = await fetch(url("/v2/test/3/0"), {
+      method: "PUT",
+      headers: headers(),
+      body: new ReadableStream({
+        start(controller) {
+          for (let turn = 0; turn < 32; turn++) controller.enqueue(new Uint8Array(8));
+          controller.close();
+        },
+      }),
+      duplex: "half",
+    } as RequestInit);
+    expect(answer.status).toBe(413);
+  });
+
+  it("answers with text, bytes, JSON, a stream, or nothing", async () => {
+    const get = async (kind: string) => {
+      const answer = await fetch(url(`/v3/test-replies/${kind}`), { headers: headers() });
+      return [answer.status, answer.headers.get("content-type"), await answer.text()];
+    };
+    expect(await get("text")).toEqual([200, "text/plain; charset=utf-8", "plain"]);
+    expect(await get("bytes")).toEqual([206, "image/png", "\u0001\u0002\u0003"]);
+    expect(await get("nothing")).toEqual([205, null, ""]);
+    expect(await get("stream")).toEqual([200, null, "one,two"]);
+    expect(await get("void")).toEqual([200, null, ""]);
+    const answer = await fetch(url("/v3/test-replies/json"), { headers: headers() });
+    expect((await answer.json()).requestId).toBe(answer.headers.get("x-request-id"));
+    const head = await fetch(url("/v3/test-replies/text"), { method: "HEAD", headers: headers() });
+    expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "5", ""]);
+    const silent = await fetch(url("/v3/test-replies/stream"), { method: "HEAD", headers: headers() });
+    expect([silent.status, await silent.text()]).toEqual([200, ""]);
+    const accepted = await own.call(own.a.admin, "POST", "/v3/test-accepted");
+    expect([accepted.status, accepted.headers.get("content-length")]).toEqual([202, "0"]);
+  });
+
+  it("makes no more of a stream than the client reads, and ends it with the client", async () => {
+    const ended = nextArrival();
+    const res = await open("/v3/test-streams/endless");
+    await new Promise((resolve) => res.once("readable", resolve));
+    res.destroy();
+    await ended;
+    expect(events.at(-1)).toBe("ended");
+    expect(events.length).toBeLessThan(2_000);
+  });
+
+  it("tells when the client goes during a stream or before an answer", async () => {
+    const ended = nextArrival();
+    const res = await open("/v3/test-streams/waiting");
+    const [first] = await once(res, "data");
+    expect(String(first)).toBe("first");
+    res.destroy();
+    await ended;
+    expect(events.at(-1)).toBe("aborted");
+
+    const asked = nextArrival();
+    const req = request(url("/v3/test-polls"), { headers: headers() }).on("error", () => {});
+    req.end();
+    await asked;
+    const gone = nextArrival();
+    req.destroy();
+    await gone;
+    expect(events.at(-1)).toBe("gone");
+  });
+
+  it("cuts the answer when its stream breaks", async () => {
+    const res = await open("/v3/test-streams/broken");
+    res.resume();
+    await expect(once(res, "end")).rejects.toThrow("aborted");
+  });
+
+  it("is in the document with what it takes and answers", async () => {
+    const { body } = await own.call(null, "GET", "/openapi.json");
+    expect(body.paths["/v2/test/{resource_path}"].put.requestBody.content).toHaveProperty("application/cbor");
+    expect(body.paths["/v2/test/{resource_path}"].put.security).toEqual([{ ApiKey: ["connect"] }]);
+    expect(body.paths["/v3/test-replies/{kind}"].get.responses["206"].content).toHaveProperty("image/png");
+    expect(body.paths["/v3/test-accepted"].post.responses["202"].content).toBeUndefined();
+  });
+
+  it("is declared once", () => {
+    expect(() => new Router([...tests, ...tests])).toThrow("declared twice");
   });
 });
