@@ -7,15 +7,19 @@ export function PageHeader({
   title,
   children,
   actions,
+  below,
 }: {
   title: ReactNode;
   children?: ReactNode;
   actions?: ReactNode;
+  /** The page has a heading of its own further down. */
+  below?: boolean;
 }) {
+  const Heading = below ? "p" : "h1";
   return (
     <div className="mb-6 flex flex-wrap items-start justify-between gap-x-6 gap-y-4">
       <div className="min-w-0 max-w-2xl">
-        <h1 className="font-semibold text-xl">{title}</h1>
+        <Heading className="font-semibold text-xl">{title}</Heading>
         {children ? <p className="mt-1 text-muted text-sm">{children}</p> : null}
       </div>
       {actions ? <div className="flex flex-wrap items-center gap-2">{actions}</div> : null}
