@@ -25,3 +25,9 @@ export const nameField = (max: number) =>
   z.string().trim().min(1, "is needed").max(max, `may have at most ${max} characters`);
 export const descriptionField = (max: number) =>
   z.string().trim().max(max, `may have at most ${max} characters`);
+
+/** The fields that were given. */
+export const given = <T extends object>(fields: T) =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };

@@ -4,7 +4,7 @@ import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { transaction } from "../transaction";
-import { idField, idInput, nameField, validate } from "../validate";
+import { given, idField, idInput, nameField, validate } from "../validate";
 import { makeKey } from "./key";
 import { apiKeyFacts } from "./list";
 import { mayGovern, ownerOf } from "./owner";
@@ -36,9 +36,9 @@ const words = {
 /** Changes an API key; one that is made inactive opens nothing until it is active again. */
 export async function updateApiKey(ctx: Context, input: z.input<typeof updateApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
-  const { id, ...given } = validate(updateApiKeyInput, input);
+  const { id, ...fields } = validate(updateApiKeyInput, input);
   const key = await findApiKey(ctx, { id });
-  const changes = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const changes = given(fields);
   const after = { ...key, ...changes };
   mayGovern(ctx, key);
   mayGovern(ctx, after);
@@ -48,7 +48,7 @@ export async function updateApiKey(ctx: Context, input: z.input<typeof updateApi
       where: { id, accountId, applicationId: null },
       data: {
         ...changes,
-        ...(given.scopes && { scopes: writeScopes(given.scopes) }),
+        scopes: writeScopes(after.scopes),
         updatedAt: new Date(ctx.clock.now()),
       },
     });
@@ -60,8 +60,8 @@ export async function updateApiKey(ctx: Context, input: z.input<typeof updateApi
       before: apiKeyFacts(key),
       after: apiKeyFacts(after),
     });
-    const fields = Object.keys(changes).map((field) => words[field as keyof typeof words]);
-    const data = { keyId: id, name: after.name, fields };
+    const changed = Object.keys(changes).map((field) => words[field as keyof typeof words]);
+    const data = { keyId: id, name: after.name, fields: changed };
     tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
   });
 }

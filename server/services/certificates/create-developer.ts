@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { fingerprint, createDeveloperCertificate as makeCertificate, parseCertificate } from "@/server/pki";
+import { auditChange } from "../audit/record";
 import { actorLabel, type Context, memberAccount } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
@@ -61,6 +62,13 @@ export async function createDeveloperCertificate(
           `An account may have ${CERTIFICATES_PER_ACCOUNT} certificates. Delete one that is no longer needed.`,
         );
       }
+      await auditChange(ctx, tx, {
+        action: "trusted-certificate.created",
+        objectType: "trusted-certificate",
+        objectId: id,
+        before: null,
+        after: { name, description, developer: true, endpointName, fingerprint: print, status: "ACTIVE" },
+      });
       tell(
         await recordEvent(ctx, tx, "certificate.created", {
           accountId,

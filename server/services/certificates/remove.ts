@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
@@ -16,12 +17,28 @@ export async function removeCertificate(
   const { id } = validate(removeCertificateInput, input);
   const named = await ctx.db.trustedCertificate.findFirst({
     where: { id, accountId },
-    select: { name: true, fingerprint: true, devices: { select: { id: true } } },
+    select: {
+      name: true,
+      fingerprint: true,
+      subject: true,
+      developer: true,
+      service: true,
+      status: true,
+      devices: { select: { id: true } },
+    },
   });
   if (!named) throw notFound("Certificate");
+  const { devices, ...before } = named;
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.trustedCertificate.deleteMany({ where: { id, accountId } });
     if (count === 0) throw notFound("Certificate");
+    await auditChange(ctx, tx, {
+      action: "trusted-certificate.deleted",
+      objectType: "trusted-certificate",
+      objectId: id,
+      before: { ...before, devices: devices.length },
+      after: null,
+    });
     tell(
       await recordEvent(ctx, tx, "certificate.deleted", {
         accountId,
@@ -30,14 +47,14 @@ export async function removeCertificate(
           certificateId: id,
           name: named.name,
           fingerprint: named.fingerprint,
-          devices: named.devices.length,
+          devices: devices.length,
         },
       }),
     );
-    for (const device of named.devices) {
+    for (const device of devices) {
       tell({ kind: "device", accountId, deviceId: device.id, change: "updated" });
     }
   });
   await tellGateway(ctx, "trust.reload", {});
-  return { devices: named.devices.length };
+  return { devices: devices.length };
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { developerBundle } from "@/server/pki";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound, ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
@@ -63,6 +64,14 @@ export async function takeBundle(
         : { privateKey: null, downloadedAt: new Date(at), updatedAt: new Date(at) },
     });
     if (count === 0) throw taken();
+    const kept = (keyHere: boolean) => ({ name: row.name, keyHere });
+    await auditChange(ctx, tx, {
+      action: "trusted-certificate.downloaded",
+      objectType: "trusted-certificate",
+      objectId: id,
+      before: kept(true),
+      after: kept(row.keepsKey),
+    });
     tell(
       await recordEvent(ctx, tx, "certificate.downloaded", {
         accountId,

@@ -1,12 +1,13 @@
 import { createPublicKey, verify } from "node:crypto";
 import { z } from "zod";
 import { fingerprint, parseCertificate } from "@/server/pki";
+import { auditChange } from "../audit/record";
 import { actorLabel, type Context, memberAccount, requireAdministrator } from "../context";
 import { notFound, ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { isUniqueViolation, tellGateway, transaction } from "../transaction";
-import { descriptionField, idField, nameField, validate } from "../validate";
+import { descriptionField, given, idField, nameField, validate } from "../validate";
 import { findCertificate } from "./search";
 import { CERTIFICATES_PER_ACCOUNT } from "./view";
 
@@ -57,6 +58,13 @@ export async function uploadCertificate(
           `An account may have ${CERTIFICATES_PER_ACCOUNT} certificates. Delete one that is no longer needed.`,
           [{ name: "cert-count", message: String(CERTIFICATES_PER_ACCOUNT) }],
         );
+      await auditChange(ctx, tx, {
+        action: "trusted-certificate.created",
+        objectType: "trusted-certificate",
+        objectId: id,
+        before: null,
+        after: picked({ ...facts, ...content }),
+      });
       tell(
         await recordEvent(ctx, tx, "certificate.created", {
           accountId,
@@ -106,8 +114,8 @@ export async function updateCertificate(
       "bad_request",
       "Neither the certificate nor the service of a developer certificate can be changed.",
     );
-  const changes = {
-    ...facts,
+  const changes: Partial<typeof facts & NonNullable<typeof content>> = {
+    ...given(facts),
     ...(replaced && content),
   };
   const fields = Object.entries(changes).flatMap(([field, value]) =>
@@ -129,6 +137,13 @@ export async function updateCertificate(
       )
         throw taken(content.subject);
       if (fields.length === 0) return;
+      await auditChange(ctx, tx, {
+        action: "trusted-certificate.updated",
+        objectType: "trusted-certificate",
+        objectId: id,
+        before: picked(known),
+        after: picked({ ...known, ...changes }),
+      });
       const switched = facts.status !== undefined && facts.status !== known.status;
       const data = { certificateId: id, name, fields, ...(switched && { status: facts.status }) };
       tell(await recordEvent(ctx, tx, "certificate.updated", { accountId, deviceId: null, data }));
@@ -144,6 +159,20 @@ const words = {
   service: "the service",
   status: "the status",
 } as const;
+
+/** What the audit log tells of a certificate. */
+const picked = ({ name, description, fingerprint, subject, service, status }: AuditedFields) => ({
+  name,
+  description,
+  fingerprint,
+  subject,
+  service,
+  status,
+});
+type AuditedFields = Record<
+  "name" | "description" | "fingerprint" | "subject" | "service" | "status",
+  string | undefined
+>;
 
 /** Reads the first certificate of a PEM; says in words why it cannot be trusted. */
 function readCertificate(accountId: string, text: string, proof: string | undefined) {

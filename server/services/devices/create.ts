@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
@@ -72,6 +73,13 @@ export async function createDevice(
           createdAt: new Date(at),
           updatedAt: new Date(at),
         },
+      });
+      await auditChange(ctx, tx, {
+        action: "device.created",
+        objectType: "device",
+        objectId: id,
+        before: null,
+        after: { endpointName: endpointName ?? "", customAttributes, deviceKey, ...facts },
       });
       const data = { endpointName: endpointName ?? "" };
       tell(await recordEvent(ctx, tx, "device.created", { accountId, deviceId: id, data }));

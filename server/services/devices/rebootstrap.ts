@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { GatewayRequests } from "@/server/bus/messages";
+import { auditChange } from "../audit/record";
 import { actorLabel, type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
@@ -26,6 +27,7 @@ export async function rebootstrapDevice(
     actor: actorLabel(ctx.actor),
   });
   if (answer) {
+    await transaction(ctx, (tx) => auditChange(ctx, tx, asked(id, answer.way)));
     ctx.bus.publish({ kind: "device", accountId, deviceId: id, change: "updated" });
     return answer;
   }
@@ -40,6 +42,7 @@ export async function rebootstrapDevice(
       data: { rebootstrapPending: true, updatedAt: new Date(ctx.clock.now()) },
     });
     if (count === 0) throw notFound("Device");
+    await auditChange(ctx, tx, asked(id, result.way));
     tell(
       await recordEvent(ctx, tx, "device.rebootstrap-requested", { accountId, deviceId: id, data: result }),
     );
@@ -47,3 +50,11 @@ export async function rebootstrapDevice(
   });
   return result;
 }
+
+const asked = (id: string, way: string) => ({
+  action: "device.rebootstrap-requested",
+  objectType: "device",
+  objectId: id,
+  before: null,
+  after: { way },
+});

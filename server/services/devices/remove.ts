@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
@@ -13,13 +14,21 @@ export async function removeDevice(ctx: Context, input: z.input<typeof removeDev
   const { id } = validate(removeDeviceInput, input);
   const named = await ctx.db.device.findFirst({
     where: { id, accountId },
-    select: { name: true, endpointName: true },
+    select: { name: true, endpointName: true, state: true, deviceKey: true, caId: true, createdAt: true },
   });
   if (!named) throw notFound("Device");
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.device.deleteMany({ where: { id, accountId } });
     if (count === 0) throw notFound("Device");
-    tell(await recordEvent(ctx, tx, "device.deleted", { accountId, deviceId: id, data: named }));
+    await auditChange(ctx, tx, {
+      action: "device.deleted",
+      objectType: "device",
+      objectId: id,
+      before: named,
+      after: null,
+    });
+    const data = { name: named.name, endpointName: named.endpointName };
+    tell(await recordEvent(ctx, tx, "device.deleted", { accountId, deviceId: id, data }));
     tell({ kind: "device", accountId, deviceId: id, change: "deleted" });
   });
   await tellGateway(ctx, "device.removed", { accountId, deviceId: id });

@@ -1,9 +1,11 @@
 import { z } from "zod";
+import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { transaction } from "../transaction";
-import { descriptionField, idField, validate } from "../validate";
+import { descriptionField, given, idField, validate } from "../validate";
+import { readAttributes } from "./view";
 
 const attributeName = z
   .string()
@@ -52,12 +54,32 @@ export async function updateDevice(ctx: Context, input: z.input<typeof updateDev
   const fields = Object.entries(words).flatMap(([field, word]) =>
     changes[field as keyof typeof words] === undefined ? [] : [word],
   );
+  const known = await ctx.db.device.findFirst({
+    where: { id, accountId },
+    select: {
+      name: true,
+      description: true,
+      endpointType: true,
+      customAttributes: true,
+      autoUpdate: true,
+      hostGateway: true,
+    },
+  });
+  if (!known) throw notFound("Device");
+  const before = { ...known, customAttributes: readAttributes(known.customAttributes) };
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.device.updateMany({
       where: { id, accountId },
       data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
     });
     if (count === 0) throw notFound("Device");
+    await auditChange(ctx, tx, {
+      action: "device.updated",
+      objectType: "device",
+      objectId: id,
+      before,
+      after: { ...before, ...given({ ...texts, customAttributes }) },
+    });
     tell(
       await recordEvent(ctx, tx, "device.updated", {
         accountId,
