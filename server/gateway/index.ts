@@ -24,9 +24,11 @@ import { Admissions, formatAddress } from "./admission";
 import { BootstrapServer } from "./bootstrap/server";
 import { Directory } from "./directory";
 import { CertificateEnrolment } from "./est";
+import { DeviceExchange } from "./exchange";
 import { identityOf } from "./identity";
 import { Notifier } from "./notifier";
 import { DeviceOperations } from "./operations";
+import { Presence } from "./presence";
 import { RegistrationServer } from "./registration/server";
 import { createSessionStore } from "./session-store";
 import { Timeline } from "./timeline";
@@ -131,6 +133,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const issuer = new DeviceCertificateIssuer(deviceCa, clock);
     const certificateLifetimeMs = options.certificateLifetimeMs ?? 365 * DAY_MS;
     const enrolment = new CertificateEnrolment(issuer, clock, certificateLifetimeMs);
+    const presence = new Presence(clock);
+    const exchange = new DeviceExchange({ clock, coap: () => lwm2m, commit, presence, publish: tell });
     const operations: DeviceOperations = new DeviceOperations({
       clock,
       db,
@@ -138,6 +142,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       directory,
       commit,
       timeline,
+      presence,
+      exchange,
       publish: tell,
     });
     await operations.load();
@@ -157,6 +163,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onended: (registration) => operations.ended(registration),
       onleft: (registration) => operations.left(registration),
       onchange,
+      onheard: (registration) => presence.heard(registration),
       onsend: (registration, request) => operations.sent(registration, request),
     });
     const bootstrap: BootstrapServer = new BootstrapServer({

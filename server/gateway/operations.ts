@@ -4,33 +4,24 @@ import {
   type AdoptedObservation,
   type CoapEndpoint,
   CoapFailure,
-  type CoapRequest,
   type CoapResponse,
   type IncomingRequest,
   type OutgoingResponse,
 } from "@/server/coap";
 import type { GroupCommit, PrismaClient } from "@/server/db";
-import {
-  ContentError,
-  decodeContent,
-  encodeContent,
-  formatValue,
-  type Path,
-  parseLinks,
-  resourceDefinition,
-} from "@/server/lwm2m";
+import { ContentError, decodeContent, encodeContent, type Path, parseLinks } from "@/server/lwm2m";
 import { ServiceError } from "@/server/services/errors";
 import type { EventData } from "@/server/services/events/types";
 import {
   markRebootstrap,
   putObservation,
-  putValue,
   removeObservation,
 } from "@/server/services/registrations/statements";
 import { type Directory, endsObservations, type LiveRegistration } from "./directory";
+import { type DeviceExchange, nameOf, preferred, segments, told, withoutRoot } from "./exchange";
+import type { Presence } from "./presence";
 import type { Timeline } from "./timeline";
 
-const TLV = 11542;
 const TEXT = 0;
 const OPAQUE = 42;
 const SENML_FORMATS = new Set([110, 112]);
@@ -46,8 +37,6 @@ const RENEWAL_STATUS: Readonly<Record<number, string>> = {
 };
 /** Devices observed anew at a time after a restart. */
 const RESUME_AT_A_TIME = 50;
-/** A person waits for the answer. */
-const OPERATION_TIMEOUT_MS = 60_000;
 /** An execute of the bootstrap trigger may never be answered, because the device is already gone. */
 const TRIGGER_TIMEOUT_MS = 10_000;
 
@@ -58,6 +47,8 @@ export interface OperationOptions {
   directory: Directory;
   commit: GroupCommit;
   timeline: Timeline;
+  presence: Presence;
+  exchange: DeviceExchange;
   publish(event: BusEvent): void;
 }
 
@@ -81,8 +72,9 @@ export class DeviceOperations {
   async read(target: Target & { path: Path }): Promise<OperationResult> {
     return this.#operate(target, "read", async (registration) => {
       const response = await this.#get(registration, target.path);
-      const values = response.code === "2.05" ? this.#decode(registration, target.path, response) : [];
-      this.#keep(registration, values, "read");
+      const values =
+        response.code === "2.05" ? this.options.exchange.decode(registration, target.path, response) : [];
+      this.options.exchange.keep(registration, values, "read");
       const [only] = values;
       return {
         response,
@@ -99,13 +91,13 @@ export class DeviceOperations {
     const { path, value } = target;
     return this.#operate(target, "write", async (registration) => {
       const contentFormat = value.type === "opaque" ? OPAQUE : TEXT;
-      const response = await this.#request(registration, path, {
+      const response = await this.options.exchange.request(registration, path, {
         method: "PUT",
         contentFormat,
         payload: encodeContent(contentFormat, path, value),
       });
       const values = response.code === "2.04" ? [{ path, value, at: this.options.clock.now() }] : [];
-      this.#keep(registration, values, "write");
+      this.options.exchange.keep(registration, values, "write");
       return {
         response,
         values,
@@ -116,7 +108,7 @@ export class DeviceOperations {
 
   async execute(target: Target & { path: Path; args: string }): Promise<OperationResult> {
     return this.#operate(target, "execute", async (registration) => {
-      const response = await this.#request(registration, target.path, {
+      const response = await this.options.exchange.request(registration, target.path, {
         method: "POST",
         ...(target.args && { contentFormat: TEXT, payload: Buffer.from(target.args) }),
       });
@@ -144,7 +136,7 @@ export class DeviceOperations {
       this.#announce(registration);
       return {
         response,
-        values: this.#decode(registration, target.path, response),
+        values: this.options.exchange.decode(registration, target.path, response),
         done: () => this.#tell(target, "resource.observed", {}),
       };
     });
@@ -176,7 +168,7 @@ export class DeviceOperations {
   /** Has a device of Pelion's kind make a new key and ask for a new certificate, and says what came of it. */
   async renew(target: Target): Promise<OperationResult> {
     return this.#operate({ ...target, path: RENEWAL_PATH }, "execute", async (registration) => {
-      const response = await this.#request(registration, RENEWAL_PATH, {
+      const response = await this.options.exchange.request(registration, RENEWAL_PATH, {
         method: "POST",
         contentFormat: TEXT,
         payload: certificateName("LWM2M"),
@@ -219,7 +211,7 @@ export class DeviceOperations {
       const trigger = this.#trigger(registration, 9);
       if (trigger) {
         try {
-          const response = await this.#request(registration, trigger, {
+          const response = await this.options.exchange.request(registration, trigger, {
             method: "POST",
             timeoutMs: TRIGGER_TIMEOUT_MS,
           });
@@ -238,7 +230,9 @@ export class DeviceOperations {
     // An update trigger brings the refusal forward; without it the device comes at the end of its lifetime.
     const update = registration?.peer && !registration.peer.closed ? this.#trigger(registration, 8) : null;
     if (registration && update)
-      this.#request(registration, update, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS }).catch(() => {});
+      this.options.exchange
+        .request(registration, update, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS })
+        .catch(() => {});
     return tell(
       "refuse-registration",
       registration
@@ -249,7 +243,11 @@ export class DeviceOperations {
 
   /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
   async registered(registration: LiveRegistration): Promise<void> {
-    this.#keep(registration, presentedValues(registration, this.options.clock.now()), "notify");
+    this.options.exchange.keep(
+      registration,
+      presentedValues(registration, this.options.clock.now()),
+      "notify",
+    );
     this.#adoptAutomatic(registration);
     await this.#observeAnew(registration);
   }
@@ -311,7 +309,7 @@ export class DeviceOperations {
     const objects = new Set(presentedObjects(registration));
     if (values.some(({ path }) => !objects.has(Number(path.split("/")[1]))))
       return { code: "4.04", payload: "It reports an object that is not registered." };
-    return { code: "2.04", sent: () => this.#keep(registration, values, "notify") };
+    return { code: "2.04", sent: () => this.options.exchange.keep(registration, values, "notify") };
   }
 
   async #operate(
@@ -349,6 +347,8 @@ export class DeviceOperations {
     if (!registration) return failed("the device is not registered", null);
     if (!registration.peer || registration.peer.closed)
       return failed("the device is not connected at the moment; it is back with its next update", null);
+    if (!this.options.presence.awake(registration))
+      return failed("the device sleeps until its next update", null);
     try {
       const { response, values, done, note } = await run(registration);
       if (response && !response.code.startsWith("2.")) return failed(explain(response), response.code);
@@ -376,32 +376,19 @@ export class DeviceOperations {
     });
   }
 
-  #request(
-    registration: LiveRegistration,
-    path: Path,
-    request: Omit<CoapRequest, "path">,
-  ): Promise<CoapResponse> {
-    if (!registration.peer) throw new CoapFailure("closed", "the device is not connected");
-    return this.options.coap().request(registration.peer, {
-      timeoutMs: OPERATION_TIMEOUT_MS,
-      ...(registration.deltaLinks && { blockSize: 512 }),
-      ...request,
-      path: segments(registration, path),
-    });
-  }
-
   /** Who refuses the format asked for may choose itself. */
   async #get(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
-    const response = await this.#request(registration, path, {
+    const response = await this.options.exchange.request(registration, path, {
       method: "GET",
       ...preferred(registration, path),
     });
-    return response.code === "4.06" ? this.#request(registration, path, { method: "GET" }) : response;
+    return response.code === "4.06"
+      ? this.options.exchange.request(registration, path, { method: "GET" })
+      : response;
   }
 
   async #observe(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
-    const { peer, deviceId } = registration;
-    if (!peer) throw new CoapFailure("closed", "the device is not connected");
+    const { deviceId } = registration;
     let running = this.#observations.get(deviceId);
     if (!running) this.#observations.set(deviceId, (running = new Map()));
     // One observation per device and path: the new one takes the place of the one before.
@@ -410,20 +397,16 @@ export class DeviceOperations {
       running.delete(path);
       await former.cancel();
     }
-    const observation = await this.options.coap().observe(
-      peer,
-      {
-        method: "GET",
-        path: segments(registration, path),
-        ...preferred(registration, path),
-        timeoutMs: OPERATION_TIMEOUT_MS,
-        ...(registration.deltaLinks && { blockSize: 512 }),
-      },
-      (notification) => this.#notified(registration, path, notification),
+    const observation = await this.options.exchange.observe(registration, path, (notification) =>
+      this.#notified(registration, path, notification),
     );
     if (observation.first.code === "2.05") {
       running.set(path, observation);
-      this.#keep(registration, this.#decode(registration, path, observation.first), "notify");
+      this.options.exchange.keep(
+        registration,
+        this.options.exchange.decode(registration, path, observation.first),
+        "notify",
+      );
     }
     return observation.first;
   }
@@ -460,9 +443,10 @@ export class DeviceOperations {
       : { method: "GET" as const, path: segments(registration, path), ...preferred(registration, path) };
     running.set(
       path,
-      this.options
-        .coap()
-        .adopt(peer, token, request, (notification) => this.#notified(registration, path, notification)),
+      this.options.coap().adopt(peer, token, request, (notification) => {
+        this.options.presence.heard(registration);
+        this.#notified(registration, path, notification);
+      }),
     );
   }
 
@@ -476,7 +460,11 @@ export class DeviceOperations {
       return;
     }
     try {
-      this.#keep(registration, this.#decode(registration, path, notification), "notify");
+      this.options.exchange.keep(
+        registration,
+        this.options.exchange.decode(registration, path, notification),
+        "notify",
+      );
     } catch (error) {
       if (!(error instanceof ContentError)) throw error;
       this.#failedValue(registration, path, error.message);
@@ -489,24 +477,6 @@ export class DeviceOperations {
       deviceId,
       data: { path, operation: "observe", reason, ...nameOf(path) },
     });
-  }
-
-  #decode(registration: LiveRegistration, path: Path, response: CoapResponse): PathValue[] {
-    const at = this.options.clock.now();
-    return decodeContent(response.contentFormat, response.payload, path, registration.rootPath).map(
-      (value) => ({
-        ...value,
-        at: value.at ?? at,
-      }),
-    );
-  }
-
-  #keep(registration: LiveRegistration, values: PathValue[], source: "read" | "notify" | "write"): void {
-    if (values.length === 0) return;
-    const { accountId, deviceId } = registration;
-    for (const { path, value, at } of values)
-      this.options.commit.note(putValue, { deviceId, path, value: JSON.stringify(value), at, source });
-    this.options.publish({ kind: "values", accountId, deviceId, source, values });
   }
 
   #announce({ accountId, deviceId }: LiveRegistration): void {
@@ -527,38 +497,10 @@ export class DeviceOperations {
   }
 }
 
-function segments(registration: LiveRegistration, path: Path): string[] {
-  return `${registration.rootPath}${path.slice(1)}`.split("/").filter(Boolean);
-}
-
-function withoutRoot(target: string, rootPath: string): Path {
-  return target.startsWith(rootPath) ? `/${target.slice(rootPath.length)}` : target;
-}
-
 function presentedObjects(registration: LiveRegistration): number[] {
   return parseLinks(registration.objectLinks).map((link) =>
     Number(withoutRoot(link.target, registration.rootPath).split("/")[1]),
   );
-}
-
-/**
- * TLV is the one format every version and client knows for any path. Pelion's client has one of its own for each single
- * resource, and calls what its application provides by whatever name was asked for.
- */
-function preferred(registration: LiveRegistration, path: Path): { accept?: number } {
-  const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
-  return registration.deltaLinks && single ? {} : { accept: TLV };
-}
-
-/** A value as the timeline has it, where a firmware's worth of text would be too much. */
-function told(value: ResourceValue): string {
-  const text = formatValue(value);
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
-}
-
-function nameOf(path: Path): { name?: string } {
-  const name = resourceDefinition(path)?.name;
-  return name ? { name } : {};
 }
 
 /** Path and token (hex) of each resource that the device notifies by itself: `aobs` in its links. */

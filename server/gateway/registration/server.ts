@@ -57,6 +57,8 @@ export interface RegistrationOptions {
   /** A device deregistered or its registration expired. */
   onleft(registration: LiveRegistration): void;
   onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
+  /** A registered device sent something; told behind the answer to it. */
+  onheard(registration: LiveRegistration): void;
   /** Values that came with a Send. */
   onsend(registration: LiveRegistration, request: IncomingRequest): Promise<OutgoingResponse>;
 }
@@ -200,7 +202,9 @@ export class RegistrationServer {
           },
         });
         this.options.onchange(device, created ? "created" : "updated");
-        if (directory.registrationOf(device.id) === registration) this.options.onregistered(registration);
+        if (directory.registrationOf(device.id) !== registration) return;
+        this.options.onregistered(registration);
+        this.options.onheard(registration);
       },
     };
   }
@@ -306,6 +310,7 @@ export class RegistrationServer {
           });
           registration.keepAlive = { eventId: id, count, firstAt };
         }
+        this.options.onheard(registration);
       },
     };
   }
@@ -367,7 +372,14 @@ export class RegistrationServer {
     if (request.method !== "POST") return { code: "4.05" };
     const registration = this.#registrationOfPeer(request.peer);
     if (!registration) return { code: "4.00", payload: "There is no registration of this device." };
-    return this.options.onsend(registration, request);
+    const answer = await this.options.onsend(registration, request);
+    return {
+      ...answer,
+      sent: () => {
+        answer.sent?.();
+        this.options.onheard(registration);
+      },
+    };
   }
 
   /**
@@ -385,6 +397,7 @@ export class RegistrationServer {
     former.close();
     if (!endsObservations(registration)) {
       this.options.onmoved(registration);
+      this.options.onheard(registration);
       return;
     }
     // What was observed has to be asked for anew, but not before a Register that may come first.
@@ -393,8 +406,10 @@ export class RegistrationServer {
         directory.registrationOf(identity.deviceId) === registration &&
         registration.peer === peer &&
         !peer.closed
-      )
+      ) {
         this.options.onmoved(registration);
+        this.options.onheard(registration);
+      }
     });
   }
 

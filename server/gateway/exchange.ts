@@ -1,0 +1,137 @@
+import type { BusEvent, PathValue, ResourceValue } from "@/server/bus/messages";
+import type { Clock } from "@/server/clock";
+import {
+  type CoapEndpoint,
+  CoapFailure,
+  type CoapObservation,
+  type CoapRequest,
+  type CoapResponse,
+} from "@/server/coap";
+import type { GroupCommit } from "@/server/db";
+import { ContentFormat, decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
+import { putValue } from "@/server/services/registrations/statements";
+import type { LiveRegistration } from "./directory";
+import type { Presence } from "./presence";
+
+/** A person waits for the answer. */
+const TIMEOUT_MS = 60_000;
+
+export interface ExchangeOptions {
+  clock: Clock;
+  coap: () => CoapEndpoint;
+  commit: GroupCommit;
+  presence: Presence;
+  publish(event: BusEvent): void;
+}
+
+/** Asks registered devices, notes who answers, and keeps the values that they tell. */
+export class DeviceExchange {
+  constructor(private readonly options: ExchangeOptions) {}
+
+  /** Sends a request for a path; rejects with CoapFailure. */
+  request(
+    registration: LiveRegistration,
+    path: Path,
+    request: Omit<CoapRequest, "path">,
+  ): Promise<CoapResponse> {
+    return this.#heed(registration, (peer) =>
+      this.options.coap().request(peer, { ...this.#common(registration, path), ...request }),
+    );
+  }
+
+  /** Starts to observe a path in the format that suits the device; rejects with CoapFailure. */
+  observe(
+    registration: LiveRegistration,
+    path: Path,
+    onnotification: (response: CoapResponse) => void,
+  ): Promise<CoapObservation> {
+    const request: CoapRequest = {
+      method: "GET",
+      ...this.#common(registration, path),
+      ...preferred(registration, path),
+    };
+    return this.#heed(registration, (peer) =>
+      this.options.coap().observe(peer, request, (notification) => {
+        this.options.presence.heard(registration);
+        onnotification(notification);
+      }),
+    );
+  }
+
+  /** The values in what a device sent for a path; throws ContentError. */
+  decode(
+    registration: LiveRegistration,
+    path: Path,
+    { contentFormat, payload }: Pick<CoapResponse, "contentFormat" | "payload">,
+  ): PathValue[] {
+    const at = this.options.clock.now();
+    return decodeContent(contentFormat, payload, path, registration.rootPath).map((value) => ({
+      ...value,
+      at: value.at ?? at,
+    }));
+  }
+
+  /** Writes the last known values with the next commit, and tells whoever looks. */
+  keep(registration: LiveRegistration, values: PathValue[], source: "read" | "notify" | "write"): void {
+    if (values.length === 0) return;
+    const { accountId, deviceId } = registration;
+    for (const { path, value, at } of values)
+      this.options.commit.note(putValue, { deviceId, path, value: JSON.stringify(value), at, source });
+    this.options.publish({ kind: "values", accountId, deviceId, source, values });
+  }
+
+  #common(registration: LiveRegistration, path: Path): Omit<CoapRequest, "method"> {
+    return {
+      path: segments(registration, path),
+      timeoutMs: TIMEOUT_MS,
+      ...(registration.deltaLinks && { blockSize: 512 }),
+    };
+  }
+
+  async #heed<T>(
+    registration: LiveRegistration,
+    send: (peer: NonNullable<LiveRegistration["peer"]>) => Promise<T>,
+  ): Promise<T> {
+    const { presence } = this.options;
+    if (!registration.peer) throw new CoapFailure("closed", "the device is not connected");
+    try {
+      const answer = await send(registration.peer);
+      presence.heard(registration);
+      return answer;
+    } catch (error) {
+      if (error instanceof CoapFailure && error.kind === "timeout") presence.silent(registration);
+      throw error;
+    }
+  }
+}
+
+/** The path on the device, below its root. */
+export function segments(registration: LiveRegistration, path: Path): string[] {
+  return `${registration.rootPath}${path.slice(1)}`.split("/").filter(Boolean);
+}
+
+/** The path that a link of the device stands for. */
+export function withoutRoot(target: string, rootPath: string): Path {
+  return target.startsWith(rootPath) ? `/${target.slice(rootPath.length)}` : target;
+}
+
+/**
+ * TLV is the one format every version and client knows for any path. Pelion's client has one of its own for each single
+ * resource, and calls what its application provides by whatever name was asked for.
+ */
+export function preferred(registration: LiveRegistration, path: Path): { accept?: number } {
+  const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
+  return registration.deltaLinks && single ? {} : { accept: ContentFormat.tlv };
+}
+
+/** A value as the timeline has it, where a firmware's worth of text would be too much. */
+export function told(value: ResourceValue): string {
+  const text = formatValue(value);
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
+
+/** The name of a resource for the timeline. */
+export function nameOf(path: Path): { name?: string } {
+  const name = resourceDefinition(path)?.name;
+  return name ? { name } : {};
+}
