@@ -1,5 +1,7 @@
 import type { z } from "zod";
 import { auditChange } from "../audit/record";
+import { announceOwner } from "../channels/announce";
+import { clearOwner } from "../channels/clear";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
@@ -11,7 +13,7 @@ import { findApiKey } from "./search";
 
 export const removeApiKeyInput = idInput;
 
-/** Deletes a key; it opens nothing from then on. */
+/** Deletes a key; it opens nothing from then on, and its channel and subscriptions are gone. */
 export async function removeApiKey(ctx: Context, input: z.input<typeof removeApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(removeApiKeyInput, input);
@@ -20,6 +22,7 @@ export async function removeApiKey(ctx: Context, input: z.input<typeof removeApi
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.deleteMany({ where: { id, accountId, applicationId: null } });
     if (count === 0) throw notFound("API key");
+    await clearOwner(tx, id);
     await auditChange(ctx, tx, {
       action: "api-key.deleted",
       objectType: "api-key",
@@ -30,4 +33,5 @@ export async function removeApiKey(ctx: Context, input: z.input<typeof removeApi
     const data = { keyId: id, name: key.name };
     tell(await recordEvent(ctx, tx, "key.deleted", { accountId, deviceId: null, data }));
   });
+  await announceOwner(ctx, { accountId, ownerId: id });
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { auditChange } from "../audit/record";
+import { announceOwner } from "../channels/announce";
+import { clearOwner } from "../channels/clear";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
@@ -33,7 +35,7 @@ const words = {
   scopes: "the scopes",
 } as const;
 
-/** Changes an API key; one that is made inactive opens nothing until it is active again. */
+/** Changes an API key; one that is made inactive opens nothing until it is active again, and loses its channel. */
 export async function updateApiKey(ctx: Context, input: z.input<typeof updateApiKeyInput>): Promise<void> {
   const accountId = memberAccount(ctx.actor);
   const { id, ...fields } = validate(updateApiKeyInput, input);
@@ -43,6 +45,7 @@ export async function updateApiKey(ctx: Context, input: z.input<typeof updateApi
   mayGovern(ctx, key);
   mayGovern(ctx, after);
   if (after.ownerId !== null && after.ownerId !== key.ownerId) await ownerOf(ctx, after.ownerId);
+  const stopped = changes.status === "INACTIVE";
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.updateMany({
       where: { id, accountId, applicationId: null },
@@ -53,6 +56,7 @@ export async function updateApiKey(ctx: Context, input: z.input<typeof updateApi
       },
     });
     if (count === 0) throw notFound("API key");
+    if (stopped) await clearOwner(tx, id);
     await auditChange(ctx, tx, {
       action: "api-key.updated",
       objectType: "api-key",
@@ -64,6 +68,7 @@ export async function updateApiKey(ctx: Context, input: z.input<typeof updateApi
     const data = { keyId: id, name: after.name, fields: changed };
     tell(await recordEvent(ctx, tx, "key.updated", { accountId, deviceId: null, data }));
   });
+  if (stopped) await announceOwner(ctx, { accountId, ownerId: id });
 }
 
 export const resetApiKeySecretInput = idInput;
