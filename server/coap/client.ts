@@ -59,6 +59,27 @@ export class ClientRole {
     );
   }
 
+  /** Sends one message that nothing is heard of; what would answer it is rejected like everything unasked. */
+  tell(request: CoapRequest): void {
+    const { session } = this;
+    const payload = request.payload ?? EMPTY;
+    const size = request.blockSize ?? DEFAULT_BLOCK;
+    if (payload.length > size)
+      throw new CoapFailure("too_large", `the payload does not fit one message of ${size} bytes`);
+    const options = requestOptions(request);
+    if (request.contentFormat !== undefined)
+      options.push(uintOption(OptionNumber.CONTENT_FORMAT, request.contentFormat));
+    try {
+      const code = methodCode(request.method);
+      session.send(Type.NON, code, session.nextMessageId(), randomToken(), options, payload);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new CoapFailure("too_large", `the request cannot be written: ${error.message}`);
+    } finally {
+      this.#release();
+    }
+  }
+
   observe(request: CoapRequest, handler: NotificationHandler): Promise<CoapObservation> {
     return new Promise((resolve, reject) => {
       const token = randomToken();
@@ -320,8 +341,8 @@ class Exchange {
     this.#deadline = this.#session.shared.clock.after(ms, () =>
       this.fail("timeout", `no answer within ${Math.round(ms / 1000)} s`),
     );
-    if (this.#body.length > this.#session.shared.limits.maxPayload) {
-      this.fail("too_large", `the payload is larger than ${this.#session.shared.limits.maxPayload} bytes`);
+    if (this.#body.length > this.#session.shared.limits.maxUpload) {
+      this.fail("too_large", `the payload is larger than ${this.#session.shared.limits.maxUpload} bytes`);
       return;
     }
     if (this.options.first) this.#take(this.options.first);
@@ -363,7 +384,7 @@ class Exchange {
   /** Sends the body, or its next block. */
   #upload(): void {
     const body = this.#body;
-    const options = this.#requestOptions();
+    const options = requestOptions(this.request);
     if (this.request.contentFormat !== undefined)
       options.push(uintOption(OptionNumber.CONTENT_FORMAT, this.request.contentFormat));
     if (this.options.observe !== null) options.push(uintOption(OptionNumber.OBSERVE, this.options.observe));
@@ -466,7 +487,7 @@ class Exchange {
       this.#token = randomToken();
       this.key = tokenKey(this.#token);
     }
-    const options = this.#requestOptions();
+    const options = requestOptions(this.request);
     options.push(
       blockOption(OptionNumber.BLOCK2, { num: this.#received / size, more: false, szx: szxFor(size) }),
     );
@@ -483,16 +504,7 @@ class Exchange {
     this.#first = null;
     this.#parts = [];
     this.#received = 0;
-    this.#send(this.#requestOptions(), EMPTY);
-  }
-
-  #requestOptions(): CoapOption[] {
-    const { path, query, accept } = this.request;
-    const options: CoapOption[] = [];
-    for (const segment of path) options.push(stringOption(OptionNumber.URI_PATH, segment));
-    for (const item of query ?? []) options.push(stringOption(OptionNumber.URI_QUERY, item));
-    if (accept !== undefined) options.push(uintOption(OptionNumber.ACCEPT, accept));
-    return options;
+    this.#send(requestOptions(this.request), EMPTY);
   }
 
   #send(options: readonly CoapOption[], payload: Uint8Array): void {
@@ -512,6 +524,14 @@ class Exchange {
       this.fail("too_large", `the request cannot be written: ${error.message}`);
     }
   }
+}
+
+function requestOptions({ path, query, accept }: CoapRequest): CoapOption[] {
+  const options: CoapOption[] = [];
+  for (const segment of path) options.push(stringOption(OptionNumber.URI_PATH, segment));
+  for (const item of query ?? []) options.push(stringOption(OptionNumber.URI_QUERY, item));
+  if (accept !== undefined) options.push(uintOption(OptionNumber.ACCEPT, accept));
+  return options;
 }
 
 function findBlock(message: Message, number: number): Block | null {

@@ -16,6 +16,7 @@ import {
 
 export const DEFAULT_LIMITS: Readonly<Limits> = {
   maxPayload: 65_536,
+  maxUpload: 1_048_576,
   maxQueue: 256,
   maxPending: 32,
   maxRemembered: 32,
@@ -35,7 +36,7 @@ export interface EndpointOptions {
   parameters?: Partial<TransmissionParameters>;
   /** Between 0 and 1, for the first wait of a retransmission. */
   random?: () => number;
-  /** Largest body both ways, in bytes; default 65536. */
+  /** Largest body to take or answer with, in bytes; default 65536. */
   maxPayload?: number;
   limits?: Partial<Limits>;
 }
@@ -102,6 +103,13 @@ export class CoapEndpoint {
   request(peer: Peer, request: CoapRequest): Promise<CoapResponse> {
     const session = this.#open(peer);
     return session ? session.clientRole().request(request) : Promise.reject(notAttached());
+  }
+
+  /** Sends a request once and non-confirmable, before those that wait, and expects no answer; throws {@link CoapFailure}. */
+  tell(peer: Peer, request: CoapRequest): void {
+    const session = this.#open(peer);
+    if (!session?.framing) throw notAttached();
+    session.clientRole().tell(request);
   }
 
   /** Starts to observe [RFC7641]; rejects with {@link CoapFailure} when there is no answer. */

@@ -31,8 +31,10 @@ import type { CoapFailureKind, RequestHandler } from "./types";
 
 /** Bounds per peer; a peer that goes beyond them is refused, never served at the cost of others. */
 export interface Limits {
-  /** Largest body put together or sent in blocks, in bytes. */
+  /** Largest body put together, or answered in blocks, in bytes. */
   maxPayload: number;
+  /** Largest body of a request of ours. */
+  maxUpload: number;
   /** Requests to a peer that may wait for the one before them. */
   maxQueue: number;
   /** Requests of a peer that may be in the handler or unacknowledged at a time. */

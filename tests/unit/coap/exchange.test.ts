@@ -88,6 +88,26 @@ describe("requests and responses", () => {
     expect(a.sent).toHaveLength(1);
   });
 
+  it("tells a peer something once, ahead of what waits, and takes no answer", async () => {
+    const { clock, client, a, b } = link((request) => ({ code: "2.05", payload: request.path.join("/") }));
+    a.fate = () => [];
+    const waiting = failure(client.request(a, get));
+    a.fate = () => [0];
+    client.tell(a, { method: "PUT", path: ["3", "0", "14"], contentFormat: 0, payload: Buffer.from("+02") });
+    expect(a.messages.at(-1)).toMatchObject({ type: Type.NON, code: 3, payload: Buffer.from("+02") });
+    await clock.advance(10);
+    // Its answer is rejected; the request before it still waits for its own.
+    expect(b.messages.at(-1)!.type).toBe(Type.NON);
+    expect(a.messages.at(-1)!.type).toBe(Type.RST);
+    expect(() => client.tell(a, { method: "PUT", path: ["3"], payload: Buffer.alloc(1025) })).toThrow(
+      CoapFailure,
+    );
+    expect(() => client.tell(a, { method: "PUT", path: ["x".repeat(70_000)] })).toThrow(CoapFailure);
+    a.close();
+    expect(() => client.tell(a, get)).toThrow(CoapFailure);
+    await waiting;
+  });
+
   it("repeats a lost request with doubled waits and gives up after the last", async () => {
     const { clock, client, a } = link(() => ({ code: "2.05" }));
     const start = clock.now();
@@ -161,7 +181,7 @@ describe("requests and responses", () => {
     a.onmessage!(Buffer.from([0x70, 0, mid >> 8, mid & 255]));
     expect(await reset).toMatchObject({ kind: "reset" });
 
-    expect(await failure(client.request(a, { ...get, payload: Buffer.alloc(70_000) }))).toMatchObject({
+    expect(await failure(client.request(a, { ...get, payload: Buffer.alloc(1_048_577) }))).toMatchObject({
       kind: "too_large",
     });
     expect(await failure(client.request(a, { ...get, path: ["x".repeat(70_000)] }))).toMatchObject({
