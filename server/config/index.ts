@@ -1,4 +1,5 @@
 import { accessSync, constants, mkdirSync } from "node:fs";
+import { isIP } from "node:net";
 import { join, resolve } from "node:path";
 import { z } from "zod";
 import { ConfigError } from "./errors";
@@ -36,6 +37,8 @@ export interface Config {
   admin: { email: string; password: string } | null;
   /** Believe X-Forwarded-* headers. */
   trustProxy: boolean;
+  /** Host names, addresses and networks (`10.0.0.0/8`) of their own that callbacks may go to. */
+  callbackAllow: readonly string[];
   logLevel: LogLevel;
 }
 
@@ -66,6 +69,32 @@ const host = z.string().transform((value, ctx) => {
   return parsed;
 });
 
+/** A host name, an address, or a network in CIDR notation. */
+const target = z.string().transform((value, ctx) => {
+  const [, address, bits] = /^(.*?)(?:\/(\d{1,3}))?$/.exec(value) ?? [];
+  const host = parseHost(address ?? "");
+  const family = isIP(host ?? "");
+  if (host !== null && bits === undefined) return host;
+  if (host !== null && family !== 0 && Number(bits) <= (family === 4 ? 32 : 128))
+    return `${host}/${Number(bits)}`;
+  ctx.addIssue({
+    code: "custom",
+    message: "must be host names, addresses and networks such as 10.0.0.0/8, joined by commas",
+  });
+  return z.NEVER;
+});
+
+const targets = z
+  .string()
+  .default("")
+  .transform((value) =>
+    value
+      .split(",")
+      .map((one) => one.trim())
+      .filter((one) => one !== ""),
+  )
+  .pipe(z.array(target));
+
 const readableFile = z.string().refine((file) => {
   try {
     accessSync(file, constants.R_OK);
@@ -93,6 +122,7 @@ const environment = z.object({
   GANGWAY_ADMIN_EMAIL: z.email("must be an e-mail address").optional(),
   GANGWAY_ADMIN_PASSWORD: z.string().optional(),
   GANGWAY_TRUST_PROXY: flag,
+  GANGWAY_CALLBACK_ALLOW: targets,
   GANGWAY_LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(", ")}`).default("info"),
 });
 
@@ -156,6 +186,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
         ? { email: value.GANGWAY_ADMIN_EMAIL, password: value.GANGWAY_ADMIN_PASSWORD }
         : null,
     trustProxy: value.GANGWAY_TRUST_PROXY,
+    callbackAllow: value.GANGWAY_CALLBACK_ALLOW,
     logLevel: value.GANGWAY_LOG_LEVEL,
   };
 }

@@ -29,8 +29,16 @@ describe("loadConfig", () => {
       insecureCoap: false,
       admin: null,
       trustProxy: false,
+      callbackAllow: [],
       logLevel: "info",
     });
+  });
+
+  it("takes host names, addresses and networks that callbacks may go to", () => {
+    const { callbackAllow } = load({
+      GANGWAY_CALLBACK_ALLOW: " Hooks.Internal, 10.1.0.0/16,[::1] ,fd00::/8,",
+    });
+    expect(callbackAllow).toEqual(["hooks.internal", "10.1.0.0/16", "::1", "fd00::/8"]);
   });
 
   it("takes port 0 and an empty variable as not set", () => {
@@ -52,6 +60,9 @@ describe("loadConfig", () => {
     ["GANGWAY_PUBLIC_HOST", "1.2.3", "must be a host name"],
     ["GANGWAY_INSECURE_COAP", "maybe", "must be 1 or 0"],
     ["GANGWAY_LOG_LEVEL", "loud", "must be one of silent"],
+    ["GANGWAY_CALLBACK_ALLOW", "10.0.0.0/33", "must be host names, addresses and networks"],
+    ["GANGWAY_CALLBACK_ALLOW", "https://example.com", "must be host names, addresses and networks"],
+    ["GANGWAY_CALLBACK_ALLOW", "example.com/8", "must be host names, addresses and networks"],
     ["GANGWAY_SECRET", "short", "must have at least 16 characters."],
     ["GANGWAY_TLS_CERT", "/nowhere", "GANGWAY_TLS_KEY is missing"],
     ["GANGWAY_ADMIN_EMAIL", "a@example.com", "GANGWAY_ADMIN_PASSWORD is missing"],

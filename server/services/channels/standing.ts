@@ -1,0 +1,33 @@
+import { type Context, requireSystem } from "../context";
+
+/** What became of a key. */
+export interface Standing {
+  /** The key is there and its application and account are in use: what it opened goes on, even if it expired. */
+  stands: boolean;
+  /** It may be used for new requests, too. */
+  active: boolean;
+}
+
+/** What became of keys, by the hashes of what was presented; keys with another secret are other keys. */
+export async function standingOf(ctx: Context, hashes: readonly string[]): Promise<Map<string, Standing>> {
+  requireSystem(ctx.actor);
+  const rows = await ctx.db.apiKey.findMany({
+    where: { hash: { in: [...hashes] } },
+    select: {
+      hash: true,
+      status: true,
+      expiresAt: true,
+      account: { select: { status: true } },
+      application: { select: { status: true } },
+    },
+  });
+  const now = ctx.clock.now();
+  const found = new Map(
+    rows.map(({ hash, status, expiresAt, account, application }) => {
+      const stands = account.status === "ACTIVE" && (application === null || application.status === "ACTIVE");
+      const active = stands && status === "ACTIVE" && (expiresAt === null || expiresAt.getTime() > now);
+      return [hash, { stands, active }];
+    }),
+  );
+  return new Map(hashes.map((hash) => [hash, found.get(hash) ?? { stands: false, active: false }]));
+}
