@@ -42,13 +42,13 @@ const tooLong = (max: number) =>
   });
 
 /** A JSON body; clients send the content type with nothing behind it. */
-export function parseJson(body: Buffer): unknown {
+export function parseJson(body: Buffer, complaint = "The body is no JSON."): unknown {
   const text = body.toString("utf8").trim();
   if (text === "") return {};
   try {
     return JSON.parse(text);
   } catch {
-    throw failure(400, "bad_request", "The body is no JSON.");
+    throw failure(400, "bad_request", complaint);
   }
 }
 

@@ -80,7 +80,13 @@ export function createApi(parts: ApiParts): Api {
         config,
         params: check(operation.params, params, "path", notFound),
         query: check(operation.query, Object.fromEntries(search), "query"),
-        body: operation.body && check(operation.body, parseJson(body), "body"),
+        body:
+          operation.body &&
+          check(
+            operation.body,
+            parseJson(body, operation.plainErrors ? "MALFORMED_JSON_CONTENT" : undefined),
+            "body",
+          ),
         raw: { body, contentType, header },
         get signal() {
           return signalOf(res);
@@ -93,11 +99,7 @@ export function createApi(parts: ApiParts): Api {
     } catch (error) {
       const found = toFailure(error);
       if (!operation.plainErrors || !found) throw error;
-      return new Reply(
-        found.status,
-        found.status === 404 ? "RESOURCE_NOT_FOUND" : found.message,
-        found.headers,
-      );
+      return new Reply(found.status, wordOf(found), found.headers);
     }
   };
 
@@ -145,6 +147,12 @@ export function createApi(parts: ApiParts): Api {
 }
 
 const notFound = failure(404, "not_found", "Not found.");
+
+/** What Connect answers instead of an envelope: a word that applications know, else a sentence. */
+const wordOf = ({ status, message, fields }: Failure): string =>
+  status === 404
+    ? "RESOURCE_NOT_FOUND"
+    : (fields.find((field) => /^[A-Z]+(_[A-Z]+)+$/.test(field.message))?.message ?? message);
 
 function checkScope(scope: Scope, allowed: readonly Scope[] | undefined): void {
   if (allowed && !allowed.includes(scope))

@@ -7,7 +7,7 @@ import type { Operation } from "@/server/api/operation";
 import { operations as served } from "@/server/api/operations";
 import type { Rate } from "@/server/api/rate-limit";
 import { Router } from "@/server/api/router";
-import type { BusEvent } from "@/server/bus/messages";
+import type { BusEvent, GatewayOp, GatewayRequests } from "@/server/bus/messages";
 import { systemClock } from "@/server/clock";
 import type { Config } from "@/server/config";
 import { openTestDatabase, type PrismaClient } from "@/server/db";
@@ -46,6 +46,8 @@ export interface ApiBench {
   b: ApiTenant;
   /** What the gateway was asked for. */
   asked: { op: string; input: unknown }[];
+  /** What the gateway answers; what is not there is answered as if it were down. */
+  answers: { [K in GatewayOp]?: (input: GatewayRequests[K]["input"]) => GatewayRequests[K]["output"] };
   /** Sends a request and checks the answer against what the operation declares. */
   call(key: string | null, method: string, path: string, body?: unknown): Promise<ApiAnswer>;
   close(): Promise<void>;
@@ -58,10 +60,13 @@ export async function openApiBench(
   const router = new Router(parts.operations ?? served);
   const { db, config, close } = await openTestDatabase();
   const asked: ApiBench["asked"] = [];
+  const answers: ApiBench["answers"] = {};
   const bus: BusClient = {
     publish: (_: BusEvent) => {},
     request: async (op, input) => {
       asked.push({ op, input });
+      const answer = answers[op];
+      if (answer) return answer(input);
       if (op === "ping")
         return {
           pid: 1,
@@ -117,6 +122,7 @@ export async function openApiBench(
     a,
     b,
     asked,
+    answers,
     async call(key, method, path, body) {
       const response = await fetch(url + path, {
         method,

@@ -79,25 +79,40 @@ describe("every route", () => {
       id: device,
       device_id: device,
       device_event_id: event,
+      device_log_id: event,
+      resource_path: "3/0/0",
       certificate_id: certificate.id,
       cert_id: certificate.id,
       apikey_id: key,
       user_id: b.userId,
       group_id: group,
     };
+    // What some take instead of a name.
+    const given: Record<string, { query?: string; body: unknown }> = {
+      "POST /v2/device-requests/{device_id}": {
+        query: "?async-id=x",
+        body: { method: "GET", uri: "/3/0/0" },
+      },
+    };
+    bench.answers["device.request"] = () => ({ refused: null });
+    bench.answers["subscription.list"] = () => ({ paths: ["/3/0/0"] });
     for (const [method, path] of paths().filter(([, path]) => path.includes("{"))) {
-      const target = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-        expect(ids, path).toHaveProperty(name);
-        return ids[name] as string;
-      });
-      const body = method === "GET" ? undefined : { name: "mine now" };
+      const { query = "", body } = given[`${method} ${path}`] ?? {
+        body: method === "GET" ? undefined : { name: "mine now" },
+      };
+      const target =
+        path.replace(/\{(\w+)\}/g, (_, name: string) => {
+          expect(ids, path).toHaveProperty(name);
+          return ids[name] as string;
+        }) + query;
       for (const mine of [a.admin, a.developer])
         expect((await bench.call(mine, method, target, body)).status, `${method} ${path}`).toBe(404);
-      const unknown = await bench.call(a.admin, method, fill(path, newId()), body);
+      const unknown = await bench.call(a.admin, method, fill(path, newId()) + query, body);
       expect(unknown.status, `${method} ${path}`).toBe(404);
-      const noId = await bench.call(a.admin, method, fill(path, "x"), body);
+      const noId = await bench.call(a.admin, method, fill(path, "x") + query, body);
       expect(noId.status, `${method} ${path}`).toBe(404);
-      if (method === "GET") expect((await bench.call(b.developer, method, target)).status, path).toBe(200);
+      if (method === "GET")
+        expect((await bench.call(b.developer, method, target)).status, path).toBeLessThan(300);
     }
     for (const path of ["/v3/devices", "/v3/device-events", "/v2/endpoints", "/v3/trusted-certificates"]) {
       const { text } = await bench.call(a.admin, "GET", path);
