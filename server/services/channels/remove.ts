@@ -1,7 +1,10 @@
+import { z } from "zod";
 import type { Transaction } from "@/server/db";
 import { auditChange } from "../audit/record";
-import { type Context, ownerOf, requireSystem } from "../context";
+import { type Context, memberAccount, ownerOf, requireSystem } from "../context";
+import { notFound } from "../errors";
 import { transaction } from "../transaction";
+import { idField, validate } from "../validate";
 import { announceOwner, type Owner } from "./announce";
 import { type ChannelKind, channelFacts, channelSelect, channelView } from "./types";
 
@@ -9,6 +12,18 @@ import { type ChannelKind, channelFacts, channelSelect, channelView } from "./ty
 export async function removeChannel(ctx: Context, kind: ChannelKind): Promise<boolean> {
   const owner = ownerOf(ctx.actor);
   return remove(ctx, owner, (tx) => find(tx, { ...owner, kind }));
+}
+
+export const removeAccountChannelInput = z.object({ ownerId: idField });
+
+/** Deletes the channel of an application or key of the account, whatever its kind. */
+export async function removeAccountChannel(
+  ctx: Context,
+  input: z.input<typeof removeAccountChannelInput>,
+): Promise<void> {
+  const accountId = memberAccount(ctx.actor);
+  const owner = { accountId, ...validate(removeAccountChannelInput, input) };
+  if (!(await remove(ctx, owner, (tx) => find(tx, owner)))) throw notFound("Notification channel");
 }
 
 /** Deletes a channel that nobody used since then, unless that just changed. */
