@@ -7,6 +7,12 @@ import { updateAccountSettings, updateAccountSettingsInput } from "@/server/serv
 import { createApiKey, createApiKeyInput } from "@/server/services/api-keys/create";
 import { removeApiKey, removeApiKeyInput } from "@/server/services/api-keys/remove";
 import {
+  resetApiKeySecret,
+  resetApiKeySecretInput,
+  updateApiKey,
+  updateApiKeyInput,
+} from "@/server/services/api-keys/update";
+import {
   createDeveloperCertificate,
   createDeveloperCertificateInput,
 } from "@/server/services/certificates/create-developer";
@@ -53,6 +59,8 @@ export const takeCertificateBundle = action(removeCertificateInput, async (ctx, 
 );
 
 export const makeKey = action(createApiKeyInput, createApiKey);
+export const changeKey = action(updateApiKeyInput, updateApiKey);
+export const renewKeySecret = action(resetApiKeySecretInput, resetApiKeySecret);
 export const deleteKey = action(removeApiKeyInput, removeApiKey);
 
 export const changeSettings = action(updateAccountSettingsInput, updateAccountSettings);

@@ -1,13 +1,14 @@
 "use client";
-import { Plus, ShieldAlert } from "lucide-react";
+import { Plus } from "lucide-react";
 import { createContext, type FormEvent, type ReactNode, useContext, useState } from "react";
 import { makeKey } from "@/app/actions";
+import { ExpiryField, RoleField, readKeyFields, ScopesField } from "../access/key-fields";
+import { ShownOnce } from "../access/shown-once";
 import { Button } from "../ui/button";
-import { CodeBlock } from "../ui/copy";
 import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
-import { Notice } from "../ui/panel";
 import { useAct } from "../use-act";
+import { useViewer } from "../viewer";
 
 const OpenContext = createContext<() => void>(() => undefined);
 
@@ -26,17 +27,15 @@ export function CreateKeyButton({ label = "New API key" }: { label?: string }) {
  * be gone as soon as there is a key.
  */
 export function CreateKey({ children }: { children: ReactNode }) {
+  const { administrator } = useViewer();
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState<{ name: string; key: string } | null>(null);
   const { act, busy, failure, fieldError, clear } = useAct();
 
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const result = await act(() => makeKey({ name: String(form.get("name")) }), {
-      stale: ["keys"],
-      quiet: true,
-    });
+    const fields = readKeyFields(new FormData(event.currentTarget));
+    const result = await act(() => makeKey(fields), { stale: ["keys"], quiet: "fields" });
     if (result) setMade(result.data);
   }
 
@@ -59,30 +58,24 @@ export function CreateKey({ children }: { children: ReactNode }) {
         }
       >
         {made ? (
-          <div className="grid gap-4">
-            <CodeBlock code={made.key} label="the key" wrap />
-            <Notice tone="warn" icon={<ShieldAlert aria-hidden />}>
-              Copy it now: only its hash is kept here, so it cannot be shown again. Send it as{" "}
-              <code className="font-mono text-xs">Authorization: Bearer …</code>
-            </Notice>
-            <DialogActions>
-              <Button
-                variant="primary"
-                size="md"
-                onClick={() => {
-                  setOpen(false);
-                  setMade(null);
-                }}
-              >
-                I have the key
-              </Button>
-            </DialogActions>
-          </div>
+          <ShownOnce
+            secret={made.key}
+            onDone={() => {
+              setOpen(false);
+              setMade(null);
+            }}
+          />
         ) : (
           <form onSubmit={submit} className="grid gap-4">
-            <Field label="Name" error={fieldError("name") ?? failure?.message}>
+            <Field
+              label="Name"
+              error={fieldError("name") ?? (failure?.fields.length === 0 ? failure.message : null)}
+            >
               <Input name="name" required maxLength={100} autoFocus autoComplete="off" />
             </Field>
+            {administrator ? <RoleField error={fieldError("role")} /> : null}
+            <ExpiryField error={fieldError("expiresAt")} />
+            <ScopesField error={fieldError("scopes")} />
             <DialogActions>
               <DialogClose asChild>
                 <Button size="md">Cancel</Button>

@@ -1,16 +1,24 @@
 "use client";
-import { KeyRound, Trash2 } from "lucide-react";
-import { deleteKey } from "@/app/actions";
+import { Ellipsis, KeyRound, Pencil, Power, RotateCcwKey, Trash2 } from "lucide-react";
+import { type FormEvent, useState } from "react";
+import { changeKey, deleteKey, renewKeySecret } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
+import { KeyFacts, KeyTimes } from "../access/key-facts";
+import { RoleField, readKeyFields, ScopesField } from "../access/key-fields";
+import { ShownOnce } from "../access/shown-once";
 import { LoadError } from "../load-error";
-import { Badge } from "../status";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
-import { Confirm } from "../ui/dialog";
+import { Confirm, Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Field, Input } from "../ui/field";
+import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useAct } from "../use-act";
 import { useData } from "../use-data";
+import { useViewer } from "../viewer";
 import { CreateKeyButton } from "./create-key";
+
+type Key = QueryOutput<"keys">[number];
 
 export function KeyList() {
   const { data, error, refetch } = useData("keys", {});
@@ -39,35 +47,99 @@ export function KeyList() {
   );
 }
 
-function Item({ item }: { item: QueryOutput<"keys">[number] }) {
+function Item({ item }: { item: Key }) {
+  const { administrator } = useViewer();
   const { act } = useAct();
+  const [dialog, setDialog] = useState<string | null>(null);
+  const [secret, setSecret] = useState<string | null>(null);
+  const dialogOf = (name: string) => ({
+    open: dialog === name,
+    onOpenChange: (open: boolean) => setDialog(open ? name : null),
+  });
+  const unavailable =
+    item.role === "administrator" && !administrator
+      ? "Only an administrator may change keys of administrators."
+      : null;
+  const active = item.status !== "INACTIVE";
   return (
-    <li className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 px-4 py-3 md:grid-cols-[minmax(0,1fr)_9rem_11rem_auto]">
-      <div className="min-w-0">
-        <p className="flex items-center gap-2">
-          <span className="truncate font-medium">{item.name}</span>
-          {item.status === "ACTIVE" ? null : <Badge tone="bad">{item.status.toLowerCase()}</Badge>}
-        </p>
-        <p className="truncate font-mono text-muted text-xs">{item.prefix}…</p>
+    <li className="grid grid-cols-[minmax(0,1fr)_auto] items-center gap-x-4 gap-y-1 px-4 py-3 md:grid-cols-[minmax(0,1fr)_11rem_auto]">
+      <KeyFacts item={item} />
+      <div className="max-md:row-start-2">
+        <KeyTimes item={item} />
       </div>
-      <p className="text-muted text-xs max-md:row-start-2">
-        {item.lastUsedAt ? (
-          <>
-            Used <Ago at={item.lastUsedAt} />
-          </>
-        ) : (
-          "Never used"
-        )}
-      </p>
-      <p className="text-muted text-xs max-md:hidden">
-        Made <Ago at={item.createdAt} />
-      </p>
-      <Confirm
+      <Menu
         trigger={
-          <Button variant="ghost" size="icon" aria-label={`Delete the key ${item.name}`}>
-            <Trash2 aria-hidden />
+          <Button variant="ghost" size="icon" aria-label={`More for the key ${item.name}`}>
+            <Ellipsis aria-hidden />
           </Button>
         }
+      >
+        <MenuItem unavailable={unavailable} onSelect={() => setDialog("edit")}>
+          <Pencil aria-hidden />
+          Edit
+        </MenuItem>
+        <MenuItem unavailable={unavailable} onSelect={() => setDialog("secret")}>
+          <RotateCcwKey aria-hidden />
+          Replace the secret
+        </MenuItem>
+        <MenuItem
+          unavailable={unavailable}
+          onSelect={() =>
+            active
+              ? setDialog("off")
+              : void act(() => changeKey({ id: item.id, status: "ACTIVE" }), {
+                  stale: ["keys"],
+                  done: `Key “${item.name}” is switched on.`,
+                })
+          }
+        >
+          <Power aria-hidden />
+          {active ? "Switch off" : "Switch on"}
+        </MenuItem>
+        <MenuSeparator />
+        <MenuItem unavailable={unavailable} danger onSelect={() => setDialog("delete")}>
+          <Trash2 aria-hidden />
+          Delete
+        </MenuItem>
+      </Menu>
+
+      <EditKey item={item} {...dialogOf("edit")} />
+      <Confirm
+        {...dialogOf("secret")}
+        title={`Replace the secret of “${item.name}”?`}
+        action="Replace it"
+        onConfirm={async () => {
+          const result = await act(() => renewKeySecret({ id: item.id }), { stale: ["keys"] });
+          if (result) setSecret(result.data.key);
+          return result !== null;
+        }}
+      >
+        <p>
+          The key gets another secret, which is shown once. Programs that use the former one are refused from
+          that moment on. Its channel and its subscriptions stay.
+        </p>
+      </Confirm>
+      <Dialog open={secret !== null} onOpenChange={() => setSecret(null)} locked title={`Key “${item.name}”`}>
+        <ShownOnce secret={secret ?? ""} onDone={() => setSecret(null)} />
+      </Dialog>
+      <Confirm
+        {...dialogOf("off")}
+        title={`Switch “${item.name}” off?`}
+        action="Switch off"
+        onConfirm={async () =>
+          (await act(() => changeKey({ id: item.id, status: "INACTIVE" }), {
+            stale: ["keys"],
+            done: `Key “${item.name}” is switched off.`,
+          })) !== null
+        }
+      >
+        <p>
+          Programs that use it are refused until it is switched on again. Its notification channel, what waits
+          in it, and its subscriptions are <strong>deleted</strong>.
+        </p>
+      </Confirm>
+      <Confirm
+        {...dialogOf("delete")}
         title={`Delete the key “${item.name}”?`}
         action="Delete key"
         onConfirm={async () =>
@@ -78,7 +150,8 @@ function Item({ item }: { item: QueryOutput<"keys">[number] }) {
         }
       >
         <p>
-          Programs that use it are refused from this moment on.{" "}
+          Programs that use it are refused from this moment on; its notification channel and its subscriptions
+          are deleted.{" "}
           {item.lastUsedAt ? (
             <>
               It was last used <Ago at={item.lastUsedAt} />.
@@ -89,5 +162,54 @@ function Item({ item }: { item: QueryOutput<"keys">[number] }) {
         </p>
       </Confirm>
     </li>
+  );
+}
+
+function EditKey({
+  item,
+  open,
+  onOpenChange,
+}: {
+  item: Key;
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+}) {
+  const { administrator } = useViewer();
+  const { act, busy, fieldError, clear } = useAct();
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const { expiresAt: _, ...fields } = readKeyFields(new FormData(event.currentTarget));
+    const result = await act(() => changeKey({ id: item.id, ...fields }), {
+      stale: ["keys"],
+      done: "Saved.",
+      quiet: "fields",
+    });
+    if (result) onOpenChange(false);
+  }
+  return (
+    <Dialog
+      open={open}
+      onOpenChange={(next) => {
+        clear();
+        onOpenChange(next);
+      }}
+      title={`Key “${item.name}”`}
+    >
+      <form onSubmit={submit} className="grid gap-4">
+        <Field label="Name" error={fieldError("name")}>
+          <Input name="name" required maxLength={100} defaultValue={item.name} autoComplete="off" />
+        </Field>
+        {administrator ? <RoleField role={item.role} error={fieldError("role")} /> : null}
+        <ScopesField selected={item.scopes} error={fieldError("scopes")} />
+        <DialogActions>
+          <DialogClose asChild>
+            <Button size="md">Cancel</Button>
+          </DialogClose>
+          <Button type="submit" variant="primary" size="md" busy={busy}>
+            Save
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
   );
 }

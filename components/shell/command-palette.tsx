@@ -6,7 +6,8 @@ import { Dialog } from "radix-ui";
 import { useDeferredValue, useEffect, useState } from "react";
 import { STATES } from "../states";
 import { useData } from "../use-data";
-import { places } from "./nav";
+import { useViewer } from "../viewer";
+import { placesFor } from "./nav";
 
 const item =
   "flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2 text-sm data-[selected=true]:bg-hover [&_svg]:size-4 [&_svg]:shrink-0 [&_svg]:text-muted";
@@ -22,6 +23,7 @@ export function CommandPalette({
   onOpenChange: (open: boolean) => void;
 }) {
   const router = useRouter();
+  const viewer = useViewer();
   const [text, setText] = useState("");
   const search = useDeferredValue(text.trim());
   const found = useData(
@@ -45,7 +47,7 @@ export function CommandPalette({
     setText("");
     router.push(href);
   };
-  const pages = places
+  const pages = placesFor(viewer)
     .flatMap(({ items }) => items)
     .filter(({ label }) => label.toLowerCase().includes(search.toLowerCase()));
 

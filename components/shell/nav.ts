@@ -1,22 +1,34 @@
 import {
+  AppWindow,
   Award,
+  BookOpen,
+  Building2,
+  ClipboardList,
   Cpu,
   DoorClosed,
   KeyRound,
   LayoutDashboard,
   type LucideIcon,
+  Radio,
+  ScrollText,
   Server,
   Settings,
 } from "lucide-react";
+import type { Viewer } from "../viewer";
 
 export interface Place {
   href: string;
   label: string;
   icon: LucideIcon;
+  /** Who finds something there; absent: everybody. */
+  only?: (viewer: Viewer) => boolean;
 }
 
+const administrators = ({ administrator }: Viewer) => administrator;
+const whoRunsIt = ({ runsInstance }: Viewer) => runsInstance;
+
 /** Where one can go, in the order of a first visit. */
-export const places: { title: string | null; items: Place[] }[] = [
+const places: { title: string | null; items: Place[] }[] = [
   {
     title: null,
     items: [
@@ -29,17 +41,31 @@ export const places: { title: string | null; items: Place[] }[] = [
     title: "Identity",
     items: [
       { href: "/certificates", label: "Certificates", icon: Award },
+      { href: "/enrollments", label: "Enrollments", icon: ClipboardList },
       { href: "/server", label: "Server", icon: Server },
+    ],
+  },
+  {
+    title: "Programs",
+    items: [
+      { href: "/applications", label: "Applications", icon: AppWindow },
+      { href: "/keys", label: "API keys", icon: KeyRound },
+      { href: "/notifications", label: "Notifications", icon: Radio },
+      { href: "/reference", label: "API reference", icon: BookOpen },
     ],
   },
   {
     title: "Account",
     items: [
-      { href: "/keys", label: "API keys", icon: KeyRound },
+      { href: "/audit", label: "Audit log", icon: ScrollText, only: administrators },
+      { href: "/accounts", label: "Accounts", icon: Building2, only: whoRunsIt },
       { href: "/settings", label: "Settings", icon: Settings },
     ],
   },
 ];
+
+export const placesFor = (viewer: Viewer): typeof places =>
+  places.map(({ title, items }) => ({ title, items: items.filter(({ only }) => !only || only(viewer)) }));
 
 export const isHere = (pathname: string, href: string): boolean =>
   href === "/" ? pathname === "/" : pathname === href || pathname.startsWith(`${href}/`);

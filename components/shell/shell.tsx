@@ -8,9 +8,10 @@ import { LiveProvider } from "../live";
 import { Logo } from "../logo";
 import { Button } from "../ui/button";
 import { cn } from "../ui/cn";
+import { useViewer } from "../viewer";
 import { CommandPalette } from "./command-palette";
 import { GatewayLine } from "./gateway-line";
-import { isHere, places } from "./nav";
+import { isHere, placesFor } from "./nav";
 import { UserMenu, type UserMenuProps } from "./user-menu";
 
 /** What stays around every page: navigation, search, who is signed in, whether the gateway is up. */
@@ -116,9 +117,10 @@ function SearchButton({ onClick }: { onClick: () => void }) {
 }
 
 function Nav({ pathname, onGo }: { pathname: string; onGo?: () => void }) {
+  const viewer = useViewer();
   return (
-    <nav aria-label="Main" className="grid gap-5">
-      {places.map((group) => (
+    <nav aria-label="Main" className="-mx-1 grid min-h-0 gap-5 overflow-y-auto px-1 pb-3">
+      {placesFor(viewer).map((group) => (
         <div key={group.title ?? "main"} className="grid gap-0.5">
           {group.title ? <p className="px-2 pb-1 text-muted text-xs">{group.title}</p> : null}
           {group.items.map(({ href, label, icon: Icon }) => (

@@ -5,7 +5,7 @@ export default function Loading() {
   return (
     <>
       <PageHeader title="API keys">
-        A program signs in with one of these. It can do what a member of the account can do.
+        A program signs in with one of these, and may do as much as you let it.
       </PageHeader>
       <LoadingRows />
     </>

@@ -12,7 +12,7 @@ export default async function KeysPage() {
     <HydrationBoundary state={await prefetch(["keys", {}])}>
       <CreateKey>
         <PageHeader title="API keys" actions={<CreateKeyButton />}>
-          A program signs in with one of these. It can do what a member of the account can do.
+          A program signs in with one of these, and may do as much as you let it.
         </PageHeader>
         <KeyList />
       </CreateKey>
