@@ -9,6 +9,7 @@ import {
 } from "@prisma/driver-adapter-utils";
 import Database from "better-sqlite3";
 import { Batch } from "./batch";
+import { Reader, type Rows } from "./reader";
 
 /** How long a write waits for the other process. */
 const BUSY_TIMEOUT_MS = 5000;
@@ -137,6 +138,8 @@ export interface SqliteFile {
   adapter: SqlDriverAdapterFactory;
   /** Runs `work` as one transaction, in turn with Prisma's writes; resolves when it is on disk. */
   batch(work: (batch: Batch) => void): Promise<void>;
+  /** Reads what is committed. */
+  rows: Rows;
 }
 
 /** The driver adapter for a database file. */
@@ -146,12 +149,12 @@ export function sqliteFile(file: string): SqliteFile {
     { timestampFormat: "unixepoch-ms" },
   );
   const turns = new Turns();
-  let direct: Batch | null = null;
-  const openDirect = () => {
+  let batches: Batch | null = null;
+  let direct: Reader | null = null;
+  const open = (pragma: string) => {
     const connection = new Database(file, { fileMustExist: true });
-    connection.exec(SETUP);
-    connection.exec("PRAGMA busy_timeout = 0");
-    return new Batch(connection);
+    connection.exec(`${SETUP} PRAGMA ${pragma};`);
+    return connection;
   };
   return {
     adapter: {
@@ -165,20 +168,25 @@ export function sqliteFile(file: string): SqliteFile {
         const reader = await inner.connect();
         await reader.executeScript(`${SETUP} PRAGMA query_only = ON;`);
         return new TwoConnections(reader, writer, turns, () => {
+          batches?.close();
           direct?.close();
-          direct = null;
+          batches = direct = null;
         });
       },
     },
     async batch(work) {
       const release = await turns.take();
       try {
-        const batch = (direct ??= openDirect());
+        const batch = (batches ??= new Batch(open("busy_timeout = 0")));
         await whenFree(() => batch.begin());
         batch.finish(work);
       } finally {
         release();
       }
+    },
+    async rows(columns, query) {
+      direct ??= new Reader(open("query_only = ON"));
+      return direct.read(columns, query);
     },
   };
 }

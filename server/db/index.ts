@@ -1,5 +1,6 @@
 export { Prisma } from "../../generated/prisma/client";
-export { openDatabase, type PrismaClient, type Transaction } from "./client";
+export { openDatabase, type PrismaClient, rowsOf, type Transaction } from "./client";
 export { type Entry, GroupCommit, type Statement } from "./group-commit";
 export { MigrationError, migrate } from "./migrate";
+export { type Columns, columnList, type RowOf } from "./reader";
 export { openTestDatabase, type TestDatabase } from "./testing";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Prisma } from "@/server/db";
+import { Prisma, rowsOf } from "@/server/db";
 import type { Context } from "./context";
 import type { Filter } from "./filter";
 import { filterOperators } from "./filter";
@@ -49,20 +49,20 @@ export async function findPage<T extends { id: string }>(
     : ascending
       ? Prisma.sql` AND "id" > ${after}`
       : Prisma.sql` AND "id" < ${after}`;
-  const found = await ctx.db.$queryRaw<{ id: string }[]>(
+  const rows = rowsOf(ctx.db);
+  const found = await rows(
+    { id: "text" },
     Prisma.sql`SELECT "id" FROM ${table} WHERE ${where}${from}
       ORDER BY "id" ${ascending ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit + 1}`,
   );
   const ids = found.slice(0, limit).map(({ id }) => id);
   const [total] = count
-    ? await ctx.db.$queryRaw<{ total: bigint }[]>(
-        Prisma.sql`SELECT COUNT(*) AS "total" FROM ${table} WHERE ${where}`,
-      )
+    ? await rows({ total: "integer" }, Prisma.sql`SELECT COUNT(*) FROM ${table} WHERE ${where}`)
     : [];
-  const rows = new Map((ids.length > 0 ? await load(ids) : []).map((row) => [row.id, row]));
+  const loaded = new Map((ids.length > 0 ? await load(ids) : []).map((row) => [row.id, row]));
   return {
-    rows: ids.flatMap((id) => rows.get(id) ?? []),
+    rows: ids.flatMap((id) => loaded.get(id) ?? []),
     more: found.length > limit,
-    total: total ? Number(total.total) : null,
+    total: total?.total ?? null,
   };
 }

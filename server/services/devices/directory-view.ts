@@ -1,4 +1,4 @@
-import type { Transaction } from "@/server/db";
+import type { Columns } from "@/server/db";
 import { type DeviceState, readAttributes } from "./view";
 
 /** A directory entry with everything that the REST API tells of it. */
@@ -32,34 +32,35 @@ export interface DirectoryDevice {
   updatedAt: Date;
 }
 
-export const directorySelect = {
-  id: true,
-  accountId: true,
-  endpointName: true,
-  endpointType: true,
-  name: true,
-  description: true,
-  customAttributes: true,
-  state: true,
-  executionMode: true,
-  caId: true,
-  deviceKey: true,
-  bootstrapExpirationDate: true,
-  connectorExpirationDate: true,
-  bootstrappedAt: true,
-  autoUpdate: true,
-  deployment: true,
-  deviceClass: true,
-  hostGateway: true,
-  issuerFingerprint: true,
-  manifest: true,
-  mechanism: true,
-  mechanismUrl: true,
-  serialNumber: true,
-  vendorId: true,
-  createdAt: true,
-  updatedAt: true,
-} as const satisfies NonNullable<Parameters<Transaction["device"]["findFirst"]>[0]>["select"];
+/** The same as columns of the table. */
+export const directoryColumns = {
+  id: "text",
+  accountId: "text",
+  endpointName: "text",
+  endpointType: "text",
+  name: "text",
+  description: "text",
+  customAttributes: "text",
+  state: "text",
+  executionMode: "integer",
+  caId: "text?",
+  deviceKey: "text?",
+  bootstrapExpirationDate: "time?",
+  connectorExpirationDate: "time?",
+  bootstrappedAt: "time?",
+  autoUpdate: "boolean",
+  deployment: "text",
+  deviceClass: "text",
+  hostGateway: "text",
+  issuerFingerprint: "text?",
+  manifest: "text",
+  mechanism: "text?",
+  mechanismUrl: "text",
+  serialNumber: "text",
+  vendorId: "text",
+  createdAt: "time",
+  updatedAt: "time",
+} as const satisfies Columns;
 
 type Row = Omit<DirectoryDevice, "state" | "customAttributes"> & { state: string; customAttributes: string };
 

@@ -1,11 +1,11 @@
 import type { z } from "zod";
-import { Prisma } from "@/server/db";
+import { columnList, Prisma, rowsOf } from "@/server/db";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { compileFilters, EQUALITY, type FilterFields, MEMBERSHIP, RANGE } from "../filter";
 import { findPage, type Page, type PageInput, pageInput } from "../page";
 import { idInput, validate } from "../validate";
-import { type DirectoryDevice, directoryDevice, directorySelect, plainFingerprint } from "./directory-view";
+import { type DirectoryDevice, directoryColumns, directoryDevice, plainFingerprint } from "./directory-view";
 
 const text = (sql: Prisma.Sql, stored?: (value: string) => string) => ({
   sql,
@@ -61,6 +61,15 @@ export const deviceFilters = {
   vendor_id: text(Prisma.sql`"vendorId"`),
 } as const satisfies FilterFields;
 
+/** Directory entries of which the rest of the query is true. */
+async function select(ctx: Context, where: Prisma.Sql): Promise<DirectoryDevice[]> {
+  const rows = await rowsOf(ctx.db)(
+    directoryColumns,
+    Prisma.sql`SELECT ${columnList(directoryColumns)} FROM "Device" WHERE ${where}`,
+  );
+  return rows.map(directoryDevice);
+}
+
 /** A page of the account's directory, filtered. */
 export async function searchDevices(ctx: Context, input: PageInput = {}): Promise<Page<DirectoryDevice>> {
   const accountId = memberAccount(ctx.actor);
@@ -70,10 +79,7 @@ export async function searchDevices(ctx: Context, input: PageInput = {}): Promis
     Prisma.sql`"Device"`,
     Prisma.sql`"accountId" = ${accountId}${compileFilters(deviceFilters, page.filters)}`,
     page,
-    async (ids) =>
-      (await ctx.db.device.findMany({ where: { accountId, id: { in: ids } }, select: directorySelect })).map(
-        directoryDevice,
-      ),
+    (ids) => select(ctx, Prisma.sql`"accountId" = ${accountId} AND "id" IN (${Prisma.join(ids)})`),
   );
 }
 
@@ -86,7 +92,7 @@ export async function findDevice(
 ): Promise<DirectoryDevice> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(findDeviceInput, input);
-  const row = await ctx.db.device.findFirst({ where: { id, accountId }, select: directorySelect });
-  if (!row) throw notFound("Device");
-  return directoryDevice(row);
+  const [device] = await select(ctx, Prisma.sql`"id" = ${id} AND "accountId" = ${accountId}`);
+  if (!device) throw notFound("Device");
+  return device;
 }

@@ -4,7 +4,15 @@ import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { loadConfig } from "@/server/config";
-import { migrate, openDatabase, openTestDatabase, type TestDatabase } from "@/server/db";
+import {
+  columnList,
+  migrate,
+  openDatabase,
+  openTestDatabase,
+  Prisma,
+  rowsOf,
+  type TestDatabase,
+} from "@/server/db";
 import { newId } from "@/server/services/ids";
 
 describe("migrate", () => {
@@ -150,5 +158,66 @@ describe("openDatabase", () => {
     await long;
     await test.db.setting.create({ data: { key: "after", value: "1" } });
     expect(await test.db.$transaction((tx) => tx.setting.count())).toBe(1);
+  });
+
+  describe("past Prisma", () => {
+    const columns = {
+      id: "text",
+      executionMode: "integer",
+      autoUpdate: "boolean",
+      createdAt: "time",
+      bootstrappedAt: "time?",
+      caId: "text?",
+    } as const;
+    const all = () => rowsOf(test.db)(columns, Prisma.sql`SELECT ${columnList(columns)} FROM "Device"`);
+
+    it("reads what Prisma wrote, with its types", async () => {
+      const id = newId();
+      const data = { id, accountId, identity: "ep:é", endpointName: "é", executionMode: 5, autoUpdate: true };
+      await test.db.device.create({ data: { ...data, createdAt: now } });
+      const row = {
+        id,
+        executionMode: 5,
+        autoUpdate: true,
+        createdAt: now,
+        bootstrappedAt: null,
+        caId: null,
+      };
+      expect(await all()).toEqual([row]);
+      const where = Prisma.sql`"endpointName" = ${"é"} AND "autoUpdate" = ${true} AND "createdAt" = ${now}`;
+      const found = await rowsOf(test.db)(
+        { id: "text" },
+        Prisma.sql`SELECT "id" FROM "Device" WHERE ${where}`,
+      );
+      expect(found).toEqual([{ id }]);
+    });
+
+    it("sees a commit at once, and nothing before it", async () => {
+      const id = newId();
+      await test.db.$transaction(async (tx) => {
+        await tx.device.create({ data: { id, accountId, identity: "ep:a", endpointName: "a" } });
+        expect(await all()).toEqual([]);
+      });
+      expect(await all()).toHaveLength(1);
+      const other = new Database(test.config.databaseUrl.replace("file:", ""));
+      other.prepare('DELETE FROM "Device"').run();
+      other.close();
+      expect(await all()).toEqual([]);
+    });
+
+    it("writes nothing, and says what is wrong with a query", async () => {
+      const rows = rowsOf(test.db);
+      await expect(rows({ n: "integer" }, Prisma.sql`DELETE FROM "Device" RETURNING 1`)).rejects.toThrow(
+        "readonly",
+      );
+      await expect(rows({ n: "integer" }, Prisma.sql`SELECT nothing`)).rejects.toThrow("nothing");
+    });
+
+    it("takes any number of different queries", async () => {
+      for (let n = 0; n < 500; n++)
+        expect(await rowsOf(test.db)({ n: "integer" }, Prisma.sql`SELECT ${Prisma.raw(String(n))}`)).toEqual([
+          { n },
+        ]);
+    });
   });
 });
