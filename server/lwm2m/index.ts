@@ -7,6 +7,7 @@ export * from "./media-types";
 export * from "./operations";
 export * from "./paths";
 export * from "./registration";
+export * from "./structure";
 export { encodeObjectInstance, encodeResources, encodeTlv, type InstanceResource } from "./tlv";
 export {
   boolean,
