@@ -28,6 +28,18 @@ export interface DirectoryDevice {
   mechanismUrl: string;
   serialNumber: string;
   vendorId: string;
+  /** Blocked by a person since then; null: not. */
+  suspendedAt: Date | null;
+  /** Of the last suspension, also when it is over. */
+  suspendedCategory: string | null;
+  suspendedDescription: string | null;
+  suspensionUpdatedAt: Date | null;
+  /** The trusted certificate that it came in by is switched off. */
+  certificateOff: boolean;
+  /** When it was found on the list of enrollment identities. */
+  claimedAt: Date | null;
+  /** Ids of the device groups it is in. */
+  groups: string[];
   createdAt: Date;
   updatedAt: Date;
 }
@@ -58,14 +70,29 @@ export const directoryColumns = {
   mechanismUrl: "text",
   serialNumber: "text",
   vendorId: "text",
+  suspendedAt: "time?",
+  suspendedCategory: "text?",
+  suspendedDescription: "text?",
+  suspensionUpdatedAt: "time?",
+  claimedAt: "time?",
   createdAt: "time",
   updatedAt: "time",
 } as const satisfies Columns;
 
-type Row = Omit<DirectoryDevice, "state" | "customAttributes"> & { state: string; customAttributes: string };
+/** `groups` as JSON. */
+type Row = Omit<DirectoryDevice, "state" | "customAttributes" | "groups"> & {
+  state: string;
+  customAttributes: string;
+  groups: string;
+};
 
-export function directoryDevice({ state, customAttributes, ...row }: Row): DirectoryDevice {
-  return { ...row, state: state as DeviceState, customAttributes: readAttributes(customAttributes) };
+export function directoryDevice({ state, customAttributes, groups, ...row }: Row): DirectoryDevice {
+  return {
+    ...row,
+    state: state as DeviceState,
+    customAttributes: readAttributes(customAttributes),
+    groups: JSON.parse(groups) as string[],
+  };
 }
 
 /** A fingerprint as it is kept: hex in lower case, without colons. Anything else stays what it is. */

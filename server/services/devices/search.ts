@@ -15,7 +15,9 @@ const text = (sql: Prisma.Sql, stored?: (value: string) => string) => ({
 });
 const time = (sql: Prisma.Sql) => ({ sql, kind: "time" as const, operators: RANGE });
 const NOTHING = Prisma.sql`NULL`;
-const FALSE = Prisma.sql`0`;
+const SUSPENDED = Prisma.sql`("suspendedAt" IS NOT NULL)`;
+const CERTIFICATE_OFF = Prisma.sql`EXISTS (SELECT 1 FROM "TrustedCertificate" AS "ca"
+  WHERE "ca"."id" = "Device"."caId" AND "ca"."status" <> 'ACTIVE')`;
 
 /** What the directory can be filtered by. Fields that nothing sets here are empty for every device. */
 export const deviceFilters = {
@@ -37,35 +39,41 @@ export const deviceFilters = {
   device_key: text(Prisma.sql`"deviceKey"`, plainFingerprint),
   endpoint_name: text(Prisma.sql`"endpointName"`),
   endpoint_type: text(Prisma.sql`"endpointType"`),
-  enrolment_list_timestamp: time(NOTHING),
+  enrolment_list_timestamp: time(Prisma.sql`"claimedAt"`),
   etag: time(Prisma.sql`"updatedAt"`),
   firmware_checksum: text(NOTHING),
   host_gateway: text(Prisma.sql`"hostGateway"`),
   id: text(Prisma.sql`"id"`),
-  last_operator_suspended_category: text(NOTHING),
-  last_operator_suspended_updated_at: time(NOTHING),
+  last_operator_suspended_category: text(Prisma.sql`"suspendedCategory"`),
+  last_operator_suspended_updated_at: time(Prisma.sql`"suspensionUpdatedAt"`),
   last_system_suspended_category: text(NOTHING),
   last_system_suspended_updated_at: time(NOTHING),
-  lifecycle_status: text(Prisma.sql`'enabled'`),
+  lifecycle_status: text(
+    Prisma.sql`CASE WHEN ${SUSPENDED} OR ${CERTIFICATE_OFF} THEN 'blocked' ELSE 'enabled' END`,
+  ),
   manifest: text(Prisma.sql`"manifest"`),
   manifest_timestamp: time(NOTHING),
   mechanism: text(Prisma.sql`"mechanism"`),
   mechanism_url: text(Prisma.sql`"mechanismUrl"`),
   name: text(Prisma.sql`"name"`),
   net_id: text(Prisma.sql`''`),
-  operator_suspended: { sql: FALSE, kind: "boolean", operators: EQUALITY },
+  operator_suspended: { sql: SUSPENDED, kind: "boolean", operators: EQUALITY },
   serial_number: text(Prisma.sql`"serialNumber"`),
   state: text(Prisma.sql`"state"`),
-  system_suspended: { sql: FALSE, kind: "boolean", operators: EQUALITY },
+  system_suspended: { sql: CERTIFICATE_OFF, kind: "boolean", operators: EQUALITY },
   updated_at: time(Prisma.sql`"updatedAt"`),
   vendor_id: text(Prisma.sql`"vendorId"`),
 } as const satisfies FilterFields;
 
+const columns = { ...directoryColumns, certificateOff: "boolean", groups: "text" } as const;
+const GROUPS = Prisma.sql`(SELECT json_group_array("groupId" ORDER BY "groupId") FROM "DeviceGroupMember"
+  WHERE "deviceId" = "Device"."id")`;
+
 /** Directory entries of which the rest of the query is true. */
 async function select(ctx: Context, where: Prisma.Sql): Promise<DirectoryDevice[]> {
   const rows = await rowsOf(ctx.db)(
-    directoryColumns,
-    Prisma.sql`SELECT ${columnList(directoryColumns)} FROM "Device" WHERE ${where}`,
+    columns,
+    Prisma.sql`SELECT ${columnList(directoryColumns)}, ${CERTIFICATE_OFF}, ${GROUPS} FROM "Device" WHERE ${where}`,
   );
   return rows.map(directoryDevice);
 }
