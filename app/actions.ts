@@ -13,11 +13,28 @@ import {
   updateApiKeyInput,
 } from "@/server/services/api-keys/update";
 import {
+  createAccessKey,
+  createAccessKeyInput,
+  removeAccessKey,
+  removeAccessKeyInput,
+  updateAccessKey,
+  updateAccessKeyInput,
+} from "@/server/services/applications/access-keys";
+import {
+  createApplication,
+  createApplicationInput,
+  removeApplication,
+  removeApplicationInput,
+  updateApplication,
+  updateApplicationInput,
+} from "@/server/services/applications/change";
+import {
   createDeveloperCertificate,
   createDeveloperCertificateInput,
 } from "@/server/services/certificates/create-developer";
 import { removeCertificate, removeCertificateInput } from "@/server/services/certificates/remove";
 import { takeBundle } from "@/server/services/certificates/take-bundle";
+import { removeAccountChannel, removeAccountChannelInput } from "@/server/services/channels/remove";
 import { executeResource, executeResourceInput } from "@/server/services/devices/execute-resource";
 import { factoryResetDevice, factoryResetDeviceInput } from "@/server/services/devices/factory-reset";
 import { observeResource, observeResourceInput } from "@/server/services/devices/observe-resource";
@@ -62,6 +79,15 @@ export const makeKey = action(createApiKeyInput, createApiKey);
 export const changeKey = action(updateApiKeyInput, updateApiKey);
 export const renewKeySecret = action(resetApiKeySecretInput, resetApiKeySecret);
 export const deleteKey = action(removeApiKeyInput, removeApiKey);
+
+export const makeApplication = action(createApplicationInput, createApplication);
+export const changeApplication = action(updateApplicationInput, updateApplication);
+export const deleteApplication = action(removeApplicationInput, removeApplication);
+export const makeAccessKey = action(createAccessKeyInput, createAccessKey);
+export const changeAccessKey = action(updateAccessKeyInput, updateAccessKey);
+export const deleteAccessKey = action(removeAccessKeyInput, removeAccessKey);
+
+export const deleteChannel = action(removeAccountChannelInput, removeAccountChannel);
 
 export const changeSettings = action(updateAccountSettingsInput, updateAccountSettings);
 

@@ -33,5 +33,15 @@ export const sentence = (text: string): string =>
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
+const UNITS = ["bytes", "kB", "MB", "GB"] as const;
+
+/** "12 bytes", "3.4 kB", "50 MB". */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  for (; value >= 1000 && unit < UNITS.length - 1; unit++) value /= 1000;
+  return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
+}
+
 /** The first characters of a fingerprint, in pairs. */
 export const shortFingerprint = (hex: string): string => `${hex.slice(0, 8)}…${hex.slice(-8)}`;

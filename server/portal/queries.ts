@@ -1,9 +1,16 @@
 import { z } from "zod";
 import { getAccountSettings } from "@/server/services/accounts/settings";
 import { listApiKeys } from "@/server/services/api-keys/list";
+import { searchAccessKeys, searchApplications } from "@/server/services/applications/search";
 import { listCertificates } from "@/server/services/certificates/list";
+import {
+  listAccountChannels,
+  listDeliveries,
+  listDeliveriesInput,
+} from "@/server/services/channels/of-account";
 import type { Context } from "@/server/services/context";
 import { getDevice, getDeviceInput } from "@/server/services/devices/get";
+import { getDeviceInterest, getDeviceInterestInput } from "@/server/services/devices/interest";
 import { listDevices, listDevicesInput } from "@/server/services/devices/list";
 import { getResources, getResourcesInput } from "@/server/services/devices/resources";
 import { listEvents, listEventsInput } from "@/server/services/events/list";
@@ -35,6 +42,22 @@ async function overviewWithNames(ctx: Context) {
   return { ...overview, deviceNames };
 }
 
+const ALL = { limit: 1000, order: "DESC" } as const;
+
+/** Applications with their keys and how they are told of things, the newest first. */
+async function applicationsWithKeys(ctx: Context) {
+  const [applications, keys, channels] = await Promise.all([
+    searchApplications(ctx, ALL),
+    searchAccessKeys(ctx, ALL),
+    listAccountChannels(ctx),
+  ]);
+  return applications.rows.map((application) => ({
+    ...application,
+    keys: keys.rows.filter(({ applicationId }) => applicationId === application.id),
+    channel: channels.find(({ ownerId }) => ownerId === application.id) ?? null,
+  }));
+}
+
 /** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */
 export const queries = {
   overview: query(nothing, overviewWithNames),
@@ -45,6 +68,10 @@ export const queries = {
   events: query(listEventsInput, listEvents),
   settings: query(nothing, (ctx) => getAccountSettings(ctx)),
   keys: query(nothing, (ctx) => listApiKeys(ctx)),
+  applications: query(nothing, applicationsWithKeys),
+  channels: query(nothing, (ctx) => listAccountChannels(ctx)),
+  deliveries: query(listDeliveriesInput, listDeliveries),
+  interest: query(getDeviceInterestInput, getDeviceInterest),
   server: query(nothing, serverFacts),
 } as const;
 
