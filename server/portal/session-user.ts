@@ -1,8 +1,8 @@
 import type { Actor, Context } from "@/server/services/context";
-import { getUser, type UserView } from "@/server/services/users/get";
+import { getSessionUser, type UserView } from "@/server/services/users/get";
 import { contextFor } from "./context";
 
-const actorOf = (user: Pick<UserView, "id" | "accountId" | "role" | "email">): Actor => ({
+const actorOf = (user: UserView): Actor => ({
   kind: "user",
   id: user.id,
   accountId: user.accountId,
@@ -15,9 +15,8 @@ export async function userOfToken(
   token: { userId?: string; accountId?: string } | null,
 ): Promise<UserView | null> {
   if (!token?.userId || !token.accountId) return null;
-  const self = { id: token.userId, accountId: token.accountId, role: "developer", email: "" } as const;
-  const user = await getUser(contextFor(actorOf(self)), { id: token.userId }).catch(() => null);
-  return user?.status === "ACTIVE" ? user : null;
+  const { userId: id, accountId } = token;
+  return getSessionUser(contextFor({ kind: "system" }), { id, accountId }).catch(() => null);
 }
 
 /** What verbs need, on behalf of this user. */

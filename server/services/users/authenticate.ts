@@ -68,10 +68,12 @@ export async function authenticate(
       role: true,
       status: true,
       passwordHash: true,
+      account: { select: { status: true } },
     },
   });
-  const matches = await verifyPassword(user?.passwordHash ?? null, password);
-  if (!user || !matches || user.status !== "ACTIVE") return null;
+  // Who was invited and has not come yet has no hash.
+  const matches = await verifyPassword(user?.passwordHash || null, password);
+  if (!user || !matches || user.status !== "ACTIVE" || user.account.status !== "ACTIVE") return null;
   attempts.get(ctx.clock)?.delete(email);
   const role = user.role === "administrator" ? "administrator" : "developer";
   const signedIn = {

@@ -13,6 +13,7 @@ export const userFilters = {
     operators: MEMBERSHIP,
     stored: (text) => text.toLowerCase(),
   },
+  role: { sql: Prisma.sql`"role"`, kind: "text", operators: MEMBERSHIP },
   status: { sql: Prisma.sql`"status"`, kind: "text", operators: MEMBERSHIP },
 } as const satisfies FilterFields;
 
