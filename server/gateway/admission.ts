@@ -25,6 +25,9 @@ export type Admission =
     }
   | { ok: false; message: string; accountId: string | null };
 
+/** What a device is told that somebody suspended. */
+export const SUSPENDED = "The device is suspended: it may come back when somebody resumes it.";
+
 /** Finds or makes the directory entry of whoever asks for bootstrap or registers without one. */
 export class Admissions {
   #defaultAccount: string | null = null;
@@ -88,6 +91,7 @@ export class Admissions {
     };
     if (decision.kind === "known") {
       const device = decision.device as DeviceFacts;
+      if (device.suspended) return { ok: false, accountId, message: SUSPENDED };
       const renamed = device.endpointName !== endpointName;
       device.endpointName = endpointName;
       if (identity && device.caId === null && !device.secured) this.directory.adopt(device, identity.caId);
@@ -103,6 +107,8 @@ export class Admissions {
       caId: facts.caId,
       secured: identity !== null,
       rebootstrapPending: false,
+      suspended: false,
+      endpointType: "",
     };
     // Taken at once, so that a second request of the same name finds it; the caller gives it back if the rows fail.
     this.directory.addDevice(device);

@@ -7,6 +7,9 @@ import type { Peer } from "@/server/transport";
 export interface DeviceFacts extends KnownDevice {
   /** Its next Register is refused, so that it bootstraps again. */
   rebootstrapPending: boolean;
+  /** Blocked by a person: it may neither bootstrap nor register. */
+  suspended: boolean;
+  endpointType: string;
 }
 
 /** A registration and the session it lives on. */
@@ -34,6 +37,8 @@ const select = {
   endpointName: true,
   caId: true,
   rebootstrapPending: true,
+  suspendedAt: true,
+  endpointType: true,
   deviceKey: true,
   bootstrapFingerprint: true,
   state: true,
@@ -47,12 +52,25 @@ function factsOf(row: {
   endpointName: string;
   caId: string | null;
   rebootstrapPending: boolean;
+  suspendedAt: Date | null;
+  endpointType: string;
   deviceKey: string | null;
   bootstrapFingerprint: string | null;
 }): DeviceFacts {
-  const { id, accountId, identity, endpointName, caId, rebootstrapPending } = row;
+  const { id, accountId, identity, endpointName, caId, rebootstrapPending, endpointType } = row;
+  const suspended = row.suspendedAt !== null;
   const secured = Boolean(caId ?? row.deviceKey ?? row.bootstrapFingerprint);
-  return { id, accountId, identity, endpointName, caId, rebootstrapPending, secured };
+  return {
+    id,
+    accountId,
+    identity,
+    endpointName,
+    caId,
+    rebootstrapPending,
+    suspended,
+    endpointType,
+    secured,
+  };
 }
 
 /**
@@ -113,12 +131,17 @@ export class Directory implements EnrollmentDirectory {
     return directory;
   }
 
-  /** Takes up an entry that was not made here. */
-  async admit(db: PrismaClient, id: string): Promise<void> {
+  /** Takes up an entry that was made or changed elsewhere. */
+  async admit(db: PrismaClient, id: string): Promise<DeviceFacts | undefined> {
     const row = await db.device.findUnique({ where: { id }, select });
-    // It may have come in the meantime.
-    if (row && !this.#devices.has(id) && !this.byIdentity(row.accountId, row.identity))
+    const known = this.#devices.get(id);
+    if (row && known) {
+      const { suspended, endpointType } = factsOf(row);
+      Object.assign(known, { suspended, endpointType });
+    } else if (row && !this.byIdentity(row.accountId, row.identity)) {
       this.addDevice(factsOf(row));
+    }
+    return this.#devices.get(id);
   }
 
   /** An entry made before its device was seen: it belongs to the certificate that it came in by first. */

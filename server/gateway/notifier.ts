@@ -8,6 +8,7 @@ import {
   putNotification,
 } from "@/server/services/notifications/statements";
 import type { NotificationBodies, NotificationKind } from "@/server/services/notifications/types";
+import type { PresubscriptionFacts } from "./presubscriptions";
 
 const HOUR_MS = 3_600_000;
 /** What nobody takes is kept this long… */
@@ -19,14 +20,6 @@ const KEPT_BYTES = QUEUE_BYTES * 0.95;
 const SWEEP_ROWS = 5000;
 /** Owners are told of a burst once. */
 const TELL_DELAY_MS = 3;
-
-/** What an owner wants of the devices that register. */
-export interface PresubscriptionFacts {
-  endpointName: string | null;
-  endpointType: string | null;
-  /** Empty: every observable resource. */
-  resourcePaths: readonly string[];
-}
 
 export interface NotifierOptions {
   db: PrismaClient;
