@@ -18,6 +18,7 @@ const FAILURES: Record<ErrorCode, { status: number; type: string }> = {
   forbidden: { status: 403, type: "forbidden" },
   not_found: { status: 404, type: "not_found" },
   conflict: { status: 409, type: "duplicate" },
+  locked: { status: 423, type: "locked" },
   limit_exceeded: { status: 403, type: "account_limit_exceeded" },
   unavailable: { status: 503, type: "service_unavailable" },
   internal_error: { status: 500, type: "internal_error" },

@@ -27,6 +27,7 @@ const errorCode = z.enum([
   "forbidden",
   "not_found",
   "conflict",
+  "locked",
   "limit_exceeded",
   "unavailable",
   "internal_error",

@@ -31,6 +31,7 @@ const STATUS: Record<ErrorCode, number> = {
   forbidden: 403,
   not_found: 404,
   conflict: 409,
+  locked: 423,
   limit_exceeded: 429,
   unavailable: 503,
   internal_error: 500,

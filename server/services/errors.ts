@@ -6,6 +6,8 @@ export type ErrorCode =
   | "forbidden"
   | "not_found"
   | "conflict"
+  /** It cannot be done now: the device is away, blocked or cannot do it. */
+  | "locked"
   | "limit_exceeded"
   | "unavailable"
   | "internal_error";
