@@ -1,21 +1,29 @@
 import { z } from "zod";
-import { type Context, isAdministrator, memberAccount, requireAdministrator } from "../context";
+import { auditChange } from "../audit/record";
+import { type Context, isAdministrator, requireAdministrator } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { tellGateway, transaction } from "../transaction";
-import { nameField, validate } from "../validate";
+import { given, nameField, validate } from "../validate";
+import { detailsField, mergeDetails } from "./details";
+import { accountFacts, getAccount } from "./get";
 
 const LIFETIME = "must be 60 to 2592000 seconds";
 
-export const updateAccountSettingsInput = z
-  .object({
-    name: nameField(100).optional(),
-    /** Devices of Pelion's kind make their own keys (EST). */
-    deviceKeys: z.boolean().optional(),
-    /** Seconds; null: the default. */
-    registrationLifetime: z.int(LIFETIME).min(60, LIFETIME).max(2_592_000, LIFETIME).nullable().optional(),
-  })
-  .refine((changes) => Object.values(changes).some((value) => value !== undefined), "must change something");
+export const accountSettingsFields = z.object({
+  name: nameField(100).optional(),
+  /** Devices of Pelion's kind make their own keys (EST). */
+  deviceKeys: z.boolean().optional(),
+  /** Seconds; null: the default. */
+  registrationLifetime: z.int(LIFETIME).min(60, LIFETIME).max(2_592_000, LIFETIME).nullable().optional(),
+  /** Only those that are to change; null takes one away. */
+  details: detailsField.optional(),
+});
+
+export const updateAccountSettingsInput = accountSettingsFields.refine(
+  (changes) => Object.values(changes).some((value) => value !== undefined),
+  "must change something",
+);
 
 /** What an account has chosen for itself and its devices. */
 export interface AccountSettings {
@@ -30,13 +38,8 @@ export interface AccountSettings {
 
 /** The settings of the actor's account. */
 export async function getAccountSettings(ctx: Context): Promise<AccountSettings> {
-  const id = memberAccount(ctx.actor);
-  const account = await ctx.db.account.findUnique({
-    where: { id },
-    select: { id: true, name: true, deviceKeys: true, registrationLifetime: true },
-  });
-  if (!account) throw notFound("Account");
-  return { ...account, mayChange: isAdministrator(ctx.actor) };
+  const { id, name, deviceKeys, registrationLifetime } = await getAccount(ctx);
+  return { id, name, deviceKeys, registrationLifetime, mayChange: isAdministrator(ctx.actor) };
 }
 
 /** Changes settings of the actor's account; the gateway goes by them at once. */
@@ -45,19 +48,25 @@ export async function updateAccountSettings(
   input: z.input<typeof updateAccountSettingsInput>,
 ): Promise<void> {
   const id = requireAdministrator(ctx.actor);
-  const { name, deviceKeys, registrationLifetime } = validate(updateAccountSettingsInput, input);
-  const changes = {
-    ...(name !== undefined && { name }),
-    ...(deviceKeys !== undefined && { deviceKeys }),
-    ...(registrationLifetime !== undefined && { registrationLifetime }),
-  };
+  const { details: said, ...fields } = validate(updateAccountSettingsInput, input);
+  const known = await getAccount(ctx);
+  const details = said === undefined ? known.details : mergeDetails(known.details, said);
+  const changes = given(fields);
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.account.updateMany({
       where: { id },
-      data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+      data: { ...changes, details: JSON.stringify(details), updatedAt: new Date(ctx.clock.now()) },
     });
     if (count === 0) throw notFound("Account");
-    tell(await recordEvent(ctx, tx, "account.updated", { accountId: id, deviceId: null, data: changes }));
+    await auditChange(ctx, tx, {
+      action: "account.updated",
+      objectType: "account",
+      objectId: id,
+      before: accountFacts(known),
+      after: accountFacts({ ...known, ...changes, details }),
+    });
+    const data = { ...changes, ...(said && { details: Object.keys(said).length }) };
+    tell(await recordEvent(ctx, tx, "account.updated", { accountId: id, deviceId: null, data }));
   });
   await tellGateway(ctx, "account.reload", {});
 }

@@ -11,6 +11,7 @@ import { type ApiKeyView, apiKeySelect, apiKeyView } from "./list";
 export const apiKeyFilters = {
   key: { sql: Prisma.sql`"prefix"`, kind: "text", operators: ["eq"] },
   name: { sql: Prisma.sql`"name"`, kind: "text", operators: MEMBERSHIP },
+  role: { sql: Prisma.sql`"role"`, kind: "text", operators: MEMBERSHIP },
   owner: { sql: Prisma.sql`"ownerId"`, kind: "text", operators: MEMBERSHIP },
   status: { sql: Prisma.sql`"status"`, kind: "text", operators: MEMBERSHIP },
 } as const satisfies FilterFields;

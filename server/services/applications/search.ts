@@ -17,6 +17,7 @@ import {
 /** What applications can be filtered by. */
 export const applicationFilters = {
   name: { sql: Prisma.sql`"name"`, kind: "text", operators: MEMBERSHIP },
+  role: { sql: Prisma.sql`"role"`, kind: "text", operators: MEMBERSHIP },
   status: { sql: Prisma.sql`"status"`, kind: "text", operators: MEMBERSHIP },
 } as const satisfies FilterFields;
 

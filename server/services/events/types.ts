@@ -62,6 +62,10 @@ const resource = (data: ResourceFact) => {
   const name = data.name ?? PELION_NAMES[data.path];
   return name ? `${name} (${data.path})` : data.path;
 };
+const OPERATIONS: Readonly<Record<string, string>> = {
+  create: "create an instance of",
+  configure: "set attributes of",
+};
 const list = (words: readonly string[]) =>
   words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 const duration = (seconds: number) => {
@@ -233,6 +237,17 @@ export const eventTypes = {
     "SUCCESS",
     (data) => `Executed ${resource(data)}${data.args ? ` with ${data.args}` : ""}.`,
   ),
+  "resource.created": define<ResourceFact>(
+    "resource",
+    "SUCCESS",
+    (data) => `Created an instance of ${resource(data)}.`,
+  ),
+  "resource.deleted": define<ResourceFact>("resource", "SUCCESS", (data) => `Deleted ${resource(data)}.`),
+  "resource.configured": define<ResourceFact & { attributes: string }>(
+    "resource",
+    "SUCCESS",
+    (data) => `Set attributes of ${resource(data)}: ${data.attributes}.`,
+  ),
   "resource.observed": define<ResourceFact>("resource", "SUCCESS", (data) => `Observing ${resource(data)}.`),
   "resource.unobserved": define<ResourceFact>(
     "resource",
@@ -241,11 +256,13 @@ export const eventTypes = {
   ),
   "resource.failed": define<
     ResourceFact & {
-      operation: "read" | "write" | "execute" | "observe" | "unobserve";
+      operation: "read" | "write" | "execute" | "create" | "delete" | "configure" | "observe" | "unobserve";
       reason: string;
       code?: string;
     }
-  >("resource", "FAIL", (data) => sentence(`Could not ${data.operation} ${resource(data)}: ${data.reason}`)),
+  >("resource", "FAIL", (data) =>
+    sentence(`Could not ${OPERATIONS[data.operation] ?? data.operation} ${resource(data)}: ${data.reason}`),
+  ),
 
   "device.created": define<{ endpointName: string }>(
     "device",
@@ -311,24 +328,27 @@ export const eventTypes = {
       `Certificate “${data.name}” deleted; ${data.devices === 1 ? "one device" : `${data.devices} devices`} came in by it.`,
   ),
 
-  "account.updated": define<{ name?: string; deviceKeys?: boolean; registrationLifetime?: number | null }>(
-    "access",
-    "SUCCESS",
-    ({ name, deviceKeys, registrationLifetime }) => {
-      const changes = [
-        name === undefined ? "" : `it is called “${name}”`,
-        deviceKeys === undefined
-          ? ""
-          : `devices of Pelion’s kind ${deviceKeys ? "make their own keys" : "get their keys from here"}`,
-        registrationLifetime === undefined
-          ? ""
-          : registrationLifetime === null
-            ? "devices register for the default time"
-            : `devices register for ${duration(registrationLifetime)}`,
-      ].filter(Boolean);
-      return `Account settings changed: ${list(changes)}.`;
-    },
-  ),
+  "account.updated": define<{
+    name?: string;
+    deviceKeys?: boolean;
+    registrationLifetime?: number | null;
+    /** How many of its details. */
+    details?: number;
+  }>("access", "SUCCESS", ({ name, deviceKeys, registrationLifetime, details }) => {
+    const changes = [
+      name === undefined ? "" : `it is called “${name}”`,
+      deviceKeys === undefined
+        ? ""
+        : `devices of Pelion’s kind ${deviceKeys ? "make their own keys" : "get their keys from here"}`,
+      registrationLifetime === undefined
+        ? ""
+        : registrationLifetime === null
+          ? "devices register for the default time"
+          : `devices register for ${duration(registrationLifetime)}`,
+      details ? "its contact details are others" : "",
+    ].filter(Boolean);
+    return `Account settings changed: ${list(changes)}.`;
+  }),
   "key.created": define<{ keyId: string; name: string }>(
     "access",
     "SUCCESS",

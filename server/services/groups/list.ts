@@ -12,6 +12,7 @@ export interface GroupView {
   role: Role;
   users: number;
   apiKeys: number;
+  applications: number;
   createdAt: Date;
 }
 
@@ -38,7 +39,8 @@ export async function listGroups(ctx: Context): Promise<GroupView[]> {
     name: names[role],
     role,
     users: await ctx.db.user.count({ where: { accountId, role } }),
-    apiKeys: await ctx.db.apiKey.count({ where: { accountId, role } }),
+    apiKeys: await ctx.db.apiKey.count({ where: { accountId, role, applicationId: null } }),
+    applications: await ctx.db.application.count({ where: { accountId, role } }),
     createdAt: account.createdAt,
   });
   return Promise.all([group("administrator"), group("developer")]);

@@ -1,10 +1,13 @@
 import { createHash, randomBytes } from "node:crypto";
 import { z } from "zod";
+import { accountFacts, accountSelect, accountView } from "../accounts/get";
+import { auditChange } from "../audit/record";
 import { type Context, requireSystem } from "../context";
 import { ServiceError } from "../errors";
 import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { transaction } from "../transaction";
+import { userFacts, userSelect, viewUser } from "../users/get";
 import { emailField, hashPassword, passwordField } from "../users/password";
 import { nameField, validate } from "../validate";
 import { putSetting } from "./settings";
@@ -68,9 +71,29 @@ export async function createFirstAdministrator(
     if ((await tx.user.count()) > 0) {
       throw new ServiceError("conflict", "This instance has an administrator already. Sign in instead.");
     }
-    await tx.account.create({ data: { id: accountId, name: accountName ?? "My account", ...times } });
-    await tx.user.create({
+    const account = await tx.account.create({
+      data: { id: accountId, name: accountName ?? "My account", ...times },
+      select: accountSelect,
+    });
+    const user = await tx.user.create({
       data: { id: userId, accountId, email, name: name ?? "", role: "administrator", passwordHash, ...times },
+      select: userSelect,
+    });
+    await auditChange(ctx, tx, {
+      action: "account.created",
+      objectType: "account",
+      objectId: accountId,
+      before: null,
+      after: accountFacts(accountView(account)),
+      accountId,
+    });
+    await auditChange(ctx, tx, {
+      action: "user.created",
+      objectType: "user",
+      objectId: userId,
+      before: null,
+      after: userFacts(viewUser(user)),
+      accountId,
     });
     tell(
       await recordEvent(ctx, tx, "user.created", {
