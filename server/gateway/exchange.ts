@@ -39,6 +39,12 @@ export class DeviceExchange {
     );
   }
 
+  /** Sends a request once and hears nothing of it; throws CoapFailure. */
+  tell(registration: LiveRegistration, path: Path, request: Omit<CoapRequest, "path">): void {
+    if (!registration.peer) throw new CoapFailure("closed", "the device is not connected");
+    this.options.coap().tell(registration.peer, { ...this.#common(registration, path), ...request });
+  }
+
   /** Starts to observe a path in the format that suits the device; rejects with CoapFailure. */
   observe(
     registration: LiveRegistration,

@@ -5,8 +5,10 @@ import { CoapEndpoint, type RequestHandler } from "@/server/coap";
 import { type Config, uriHost } from "@/server/config";
 import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
+import { mayHave } from "@/server/lwm2m";
 import { DeviceCertificateIssuer } from "@/server/pki";
 import type { Context } from "@/server/services/context";
+import { readLinks } from "@/server/services/devices/links";
 import { pruneEvents } from "@/server/services/events/prune";
 import { loadAuthority } from "@/server/services/instance/authorities";
 import {
@@ -30,6 +32,7 @@ import { Notifier } from "./notifier";
 import { DeviceOperations } from "./operations";
 import { Presence } from "./presence";
 import { RegistrationServer } from "./registration/server";
+import { DeviceRequests } from "./requests";
 import { createSessionStore } from "./session-store";
 import { Timeline } from "./timeline";
 import { TrustBook } from "./trust";
@@ -147,6 +150,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       publish: tell,
     });
     await operations.load();
+    const requests = new DeviceRequests({
+      db,
+      clock,
+      commit,
+      directory,
+      presence,
+      exchange,
+      notifier,
+      timeline,
+      mayHave: (registration, path) => {
+        const links = readLinks(registration);
+        return links !== null && mayHave(links, path);
+      },
+      onerror: (error) => log.error({ err: error }, "a request to a device could not be dealt with"),
+    });
+    await requests.load();
+    presence.oncontact = (registration) => requests.heard(registration);
     const unobserved = (error: unknown) => log.error({ err: error }, "observing anew failed");
     const registrations: RegistrationServer = new RegistrationServer({
       clock,
@@ -161,7 +181,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       onregistered: (registration) => void operations.registered(registration).catch(unobserved),
       onmoved: (registration) => void operations.moved(registration).catch(unobserved),
       onended: (registration) => operations.ended(registration),
-      onleft: (registration) => operations.left(registration),
+      onleft: (registration) => {
+        operations.left(registration);
+        requests.left(registration.deviceId);
+      },
       onchange,
       onheard: (registration) => presence.heard(registration),
       onsend: (registration, request) => operations.sent(registration, request),
@@ -320,6 +343,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
 
     operations.resume().catch(unobserved);
+    closers.push(() => requests.stop());
+    requests.resume();
 
     const endSessions = (gone: (peer: Peer) => boolean) => {
       for (const { listener } of listeners) for (const peer of listener.peers()) if (gone(peer)) peer.close();
@@ -345,12 +370,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         for (const caId of gone) if (!trust.has(caId)) directory.forgetCa(caId);
         return { trusted: trust.size };
       },
-      "device.request": () => ({ refused: "DEVICE_NOT_FOUND" }),
+      "device.request": (input) => requests.enqueue(input),
       "subscription.put": () => ({ state: null, refused: "DEVICE_NOT_FOUND" }),
       "subscription.remove": () => ({ removed: 0 }),
       "subscription.list": () => ({ paths: [] }),
       "owner.reload": async ({ accountId, ownerId }) => {
         await notifier.reload(accountId, ownerId);
+        await requests.reloadOwner(ownerId);
         return {};
       },
       "device.suspension": () => ({}),
@@ -374,6 +400,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         if (!device || device.accountId !== accountId) return {};
         const registration = directory.removeDevice(deviceId);
         if (registration) operations.left(registration);
+        requests.left(deviceId);
         endSessions((peer) => {
           const identity = identityOf(peer);
           return (
