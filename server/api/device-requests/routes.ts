@@ -40,7 +40,7 @@ const body = z
       .openapi({ example: "/3303/0/5700" }),
     accept: z.string().max(128).nullish(),
     "content-type": z.string().max(128).nullish().openapi({ description: "`text/plain` when left out." }),
-    "payload-b64": base64.nullish().openapi({ type: "string", format: "byte" }),
+    "payload-b64": base64.nullish().openapi({ type: ["string", "null"], format: "byte" }),
   })
   .openapi("DeviceRequest");
 
