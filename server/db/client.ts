@@ -14,7 +14,11 @@ const omit = {
   trustedCertificate: { privateKey: true },
 } as const;
 
-const files = new WeakMap<object, SqliteFile>();
+// The portal's pages are a module graph of their own, with the same client.
+const KEY = Symbol.for("gangway.databases");
+const holder = globalThis as { [KEY]?: WeakMap<object, SqliteFile> };
+holder[KEY] ??= new WeakMap();
+const files = holder[KEY];
 
 function create(file: string) {
   const sqlite = sqliteFile(file);
