@@ -2,11 +2,10 @@ import { createApiKey } from "@/server/services/api-keys/create";
 import { removeApiKey } from "@/server/services/api-keys/remove";
 import { apiKeyFilters, findApiKey, searchApiKeys } from "@/server/services/api-keys/search";
 import { resetApiKeySecret, updateApiKey } from "@/server/services/api-keys/update";
-import type { Actor } from "@/server/services/context";
-import { type Role, roleOfGroup } from "@/server/services/groups/list";
-import { failure } from "../errors";
-import { type Call, operation } from "../operation";
+import { type Call, type Operation, operation } from "../operation";
 import { list, pageOf, pageQuery } from "../paging";
+import { roleOfGroups } from "../policy-groups/groups";
+import { memberships } from "../policy-groups/memberships";
 import { id, z } from "../zod";
 import { apiKeyList, apiKeyResponse, createApiKeyBody, updateApiKeyBody } from "./schemas";
 import { serializeApiKey } from "./serialize";
@@ -14,25 +13,11 @@ import { serializeApiKey } from "./serialize";
 const tag = "API keys";
 const params = z.object({ apikey_id: id });
 
-/** The role behind the groups of a request; undefined when it names none. */
-function roleOfGroups(
-  { accountId }: Extract<Actor, { kind: "apiKey" }>,
-  groups: string[] | null | undefined,
-) {
-  if (!groups) return undefined;
-  const roles = groups.map((group): Role => {
-    const role = roleOfGroup(accountId, group);
-    if (!role) throw failure(400, "validation_error", `groups: ${group} is no policy group of this account`);
-    return role;
-  });
-  return roles.includes("administrator") ? ("administrator" as const) : ("developer" as const);
-}
-
 async function update(
   { ctx, body }: Call<unknown, unknown, z.output<typeof updateApiKeyBody>>,
   keyId: string,
 ) {
-  const role = roleOfGroups(ctx.actor, body.groups);
+  const role = roleOfGroups(ctx, body.groups);
   const changes = {
     ...(body.name && { name: body.name }),
     ...(body.status && { status: body.status }),
@@ -44,7 +29,23 @@ async function update(
   return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: keyId }));
 }
 
-export const apiKeys = [
+const groupsOf = (path: string, noun: string, own: boolean): Operation[] =>
+  memberships({
+    kind: "apiKey",
+    path,
+    tag,
+    noun,
+    ...(!own && { params }),
+    idOf: (ctx, { apikey_id = "" }) => (own ? ctx.actor.id : apikey_id),
+    role: async (ctx, keyId) => (await findApiKey(ctx, { id: keyId })).role,
+    answer: {
+      response: apiKeyResponse,
+      of: async (ctx, keyId) => serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id: keyId })),
+    },
+    deprecated: true,
+  });
+
+export const apiKeys: Operation[] = [
   operation({
     method: "get",
     path: "/v3/api-keys",
@@ -72,7 +73,7 @@ export const apiKeys = [
     handle: async ({ ctx, body }) => {
       const made = await createApiKey(ctx, {
         name: body.name,
-        role: roleOfGroups(ctx.actor, body.groups),
+        role: roleOfGroups(ctx, body.groups),
         ownerId: body.owner ?? undefined,
         status: body.status ?? undefined,
         scopes: body.scopes ?? undefined,
@@ -151,4 +152,6 @@ export const apiKeys = [
       return serializeApiKey(ctx.actor.accountId, await findApiKey(ctx, { id }), key);
     },
   }),
+  ...groupsOf("/v3/api-keys/me", "the key of this request", true),
+  ...groupsOf("/v3/api-keys/{apikey_id}", "an API key", false),
 ];

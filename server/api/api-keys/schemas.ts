@@ -1,8 +1,8 @@
 import { scopes as words } from "@/server/services/context";
+import { groupIds } from "../policy-groups/groups";
 import { dateTime, id, listOf, name, z } from "../zod";
 
 const status = z.enum(["ACTIVE", "INACTIVE"]);
-const groups = z.array(id).max(10);
 
 export const scopes = z
   .array(z.enum(words))
@@ -22,7 +22,7 @@ export const apiKeyResponse = z
       .string()
       .openapi({ description: "Whole when it was just made; else without its last 32 characters." }),
     status,
-    groups,
+    groups: groupIds,
     scopes,
     owner: id.nullable(),
     expiration: dateTime.nullable(),
@@ -39,7 +39,7 @@ export const apiKeyList = listOf("ApiKeyList", apiKeyResponse);
 export const createApiKeyBody = z
   .object({
     name: name(100),
-    groups: groups.nullish(),
+    groups: groupIds.nullish(),
     owner: id.nullish(),
     status: status.nullish(),
     scopes: scopes.nullish(),
@@ -50,7 +50,7 @@ export const createApiKeyBody = z
 export const updateApiKeyBody = z
   .object({
     name: name(100).nullish(),
-    groups: groups.nullish(),
+    groups: groupIds.nullish(),
     owner: id.nullish(),
     status: status.nullish(),
     scopes: scopes.nullish(),
