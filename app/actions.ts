@@ -3,6 +3,12 @@ import { z } from "zod";
 import { type ActionResult, action, invalid, run } from "@/server/portal/action";
 import { contextFor } from "@/server/portal/context";
 import { runtime } from "@/server/portal/runtime";
+import {
+  createAccount,
+  createAccountInput,
+  updateAccount,
+  updateAccountInput,
+} from "@/server/services/accounts/manage";
 import { updateAccountSettings, updateAccountSettingsInput } from "@/server/services/accounts/settings";
 import { createApiKey, createApiKeyInput } from "@/server/services/api-keys/create";
 import { removeApiKey, removeApiKeyInput } from "@/server/services/api-keys/remove";
@@ -51,6 +57,10 @@ import { updateDevice, updateDeviceInput } from "@/server/services/devices/updat
 import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
 import { createFirstAdministrator, createFirstAdministratorInput } from "@/server/services/instance/setup";
 import { deviceUris } from "@/server/services/instance/uris";
+import { createUser, createUserInput } from "@/server/services/users/create";
+import { acceptInvitation, acceptInvitationInput } from "@/server/services/users/invitations";
+import { removeUser, removeUserInput } from "@/server/services/users/remove";
+import { updateUser, updateUserInput } from "@/server/services/users/update";
 
 // The set-up link stands for the session that nobody can have yet.
 export async function makeFirstAdministrator(input: {
@@ -68,6 +78,25 @@ export async function makeFirstAdministrator(input: {
     return null;
   });
 }
+
+// So does an invitation.
+export async function followInvitation(
+  input: z.input<typeof acceptInvitationInput>,
+): Promise<ActionResult<null>> {
+  const parsed = acceptInvitationInput.safeParse(input);
+  if (!parsed.success) return { error: invalid(parsed.error) };
+  return run(async () => {
+    await acceptInvitation(contextFor({ kind: "system" }), parsed.data);
+    return null;
+  });
+}
+
+export const makeUser = action(createUserInput, createUser);
+export const changeUser = action(updateUserInput, updateUser);
+export const deleteUser = action(removeUserInput, removeUser);
+
+export const makeAccount = action(createAccountInput, createAccount);
+export const changeAccount = action(updateAccountInput, updateAccount);
 
 export const makeCertificate = action(createDeveloperCertificateInput, createDeveloperCertificate);
 export const deleteCertificate = action(removeCertificateInput, removeCertificate);

@@ -101,7 +101,7 @@ function apply(client: QueryClient, refresh: Refresh, event: BusEvent): void {
     case "event":
       addEvent(client, event);
       if (event.event.category === "certificate") refresh(["certificates"]);
-      if (event.event.category === "access") refresh(["keys"]);
+      if (event.event.category === "access") for (const name of ["keys", "users"]) refresh([name]);
       if (event.event.type === "account.updated") refresh(["settings"]);
       if (event.deviceId === null || isUnnamed(client, event.deviceId)) refresh(["overview"]);
       return;

@@ -1,5 +1,11 @@
 "use client";
-import { keepPreviousData, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import {
+  type InfiniteData,
+  keepPreviousData,
+  type QueryKey,
+  useInfiniteQuery,
+  useQuery,
+} from "@tanstack/react-query";
 import type { Failure } from "@/server/portal/errors";
 import type { QueryInput, QueryName, QueryOutput } from "@/server/portal/queries";
 import { withHeard } from "./heard";
@@ -43,6 +49,25 @@ export function useData<K extends QueryName>(
     enabled: options.enabled,
     refetchInterval: options.everyMs,
   });
+}
+
+/** The audit log, the newest first; older pages are asked for one by one. */
+export function useAudit(input: QueryInput<"audit">) {
+  const query = useInfiniteQuery<
+    QueryOutput<"audit">,
+    DataError,
+    InfiniteData<QueryOutput<"audit">>,
+    QueryKey,
+    string | null
+  >({
+    queryKey: ["audit", input],
+    queryFn: ({ pageParam, signal }) =>
+      fetchData("audit", pageParam ? { ...input, after: pageParam } : input, signal),
+    initialPageParam: null,
+    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
+    placeholderData: keepPreviousData,
+  });
+  return { ...query, rows: query.data?.pages.flatMap((page) => page.rows) };
 }
 
 /** A timeline, the newest first; older pages are asked for one by one. */

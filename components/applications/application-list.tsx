@@ -42,7 +42,7 @@ export function ApplicationList() {
       </Panel>
     );
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       {data.map((application) => (
         <Item key={application.id} application={application} />
       ))}

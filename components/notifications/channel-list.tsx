@@ -39,7 +39,7 @@ export function ChannelList({ origin }: { origin: string }) {
       </Panel>
     );
   return (
-    <div className="grid gap-4">
+    <div className="grid grid-cols-1 gap-4">
       {data.map((channel) => (
         <Item key={channel.ownerId} channel={channel} />
       ))}
@@ -85,7 +85,7 @@ function HowTo({ origin }: { origin: string }) {
   const [way, setWay] = useState<keyof typeof EXAMPLES>("poll");
   const { text, command } = EXAMPLES[way];
   return (
-    <div className="grid gap-3 border-line border-t p-4 first:border-t-0">
+    <div className="grid grid-cols-1 gap-3 border-line border-t p-4 first:border-t-0">
       <Segmented
         label="Kind of channel"
         className="justify-self-start"

@@ -24,10 +24,10 @@ export function ReferenceIntro({
   notServed: NotServed[];
 }) {
   return (
-    <div className="grid gap-5">
+    <div className="grid grid-cols-1 gap-5">
       <Panel title="The first request" description={`Gangway ${version} at ${origin}`}>
-        <ol className="grid gap-4 p-4 text-sm">
-          <li className="grid gap-2">
+        <ol className="grid grid-cols-1 gap-4 p-4 text-sm">
+          <li className="grid grid-cols-1 gap-2">
             <p>
               <Link href="/keys" className="rounded text-accent underline underline-offset-2">
                 Make an API key
@@ -40,7 +40,7 @@ export function ReferenceIntro({
             </p>
             <CodeBlock code={`export GANGWAY_KEY=ak_…`} label="the command that sets the key" />
           </li>
-          <li className="grid gap-2">
+          <li className="grid grid-cols-1 gap-2">
             <p>Ask for the devices that are registered.</p>
             <CodeBlock
               code={`curl '${origin}/v3/devices?state__eq=registered' \\\n  -H "Authorization: Bearer $GANGWAY_KEY"`}

@@ -13,7 +13,7 @@ export function Operation({ operation, command }: { operation: OperationView; co
   const bad = operation.responses.filter(({ status }) => Number(status) >= 400);
   const scope = operation.scope ? SCOPES[operation.scope as keyof typeof SCOPES] : undefined;
   return (
-    <article className="grid gap-5">
+    <article className="grid grid-cols-1 gap-5">
       <header>
         <p className="text-muted text-xs">{operation.tag}</p>
         <h1 className="font-semibold text-xl">{operation.summary}</h1>
@@ -55,6 +55,7 @@ export function Operation({ operation, command }: { operation: OperationView; co
               <Field
                 key={`${parameter.where} ${parameter.name}`}
                 field={parameter}
+                given
                 where={parameter.where === "query" ? undefined : parameter.where}
               />
             ))}
@@ -92,7 +93,7 @@ export function Operation({ operation, command }: { operation: OperationView; co
           title="Body"
           description={`${body.contentType}${body.required ? "" : ", optional"}`}
         >
-          {body.schema ? <SchemaBody schema={body.schema} /> : null}
+          {body.schema ? <SchemaBody schema={body.schema} given /> : null}
         </Panel>
       ))}
 

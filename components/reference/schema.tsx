@@ -2,7 +2,16 @@ import type { FieldView, SchemaView } from "@/server/portal/reference/schema";
 import { Badge } from "../status";
 
 /** The fields of an object, or the shapes that it may have. */
-export function SchemaBody({ schema, depth = 0 }: { schema: SchemaView; depth?: number }) {
+export function SchemaBody({
+  schema,
+  given = false,
+  depth = 0,
+}: {
+  schema: SchemaView;
+  /** It is what a program sends: it matters what is needed. Of what it gets, it matters what may be missing. */
+  given?: boolean;
+  depth?: number;
+}) {
   if (schema.variants.length > 0)
     return (
       <div className="grid gap-3 p-4">
@@ -11,7 +20,7 @@ export function SchemaBody({ schema, depth = 0 }: { schema: SchemaView; depth?: 
           // biome-ignore lint/suspicious/noArrayIndexKey: shapes have no names and never change places
           <div key={index} className="overflow-hidden rounded-md border border-line">
             <p className="bg-sunken px-4 py-1.5 text-muted text-xs">{variant.type}</p>
-            <SchemaBody schema={variant} depth={depth + 1} />
+            <SchemaBody schema={variant} given={given} depth={depth + 1} />
           </div>
         ))}
       </div>
@@ -26,7 +35,7 @@ export function SchemaBody({ schema, depth = 0 }: { schema: SchemaView; depth?: 
   return (
     <ul className="divide-y divide-line">
       {schema.fields.map((field) => (
-        <Field key={field.name} field={field} depth={depth} />
+        <Field key={field.name} field={field} given={given} depth={depth} />
       ))}
     </ul>
   );
@@ -35,7 +44,17 @@ export function SchemaBody({ schema, depth = 0 }: { schema: SchemaView; depth?: 
 const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** One field or parameter: its name, its type, whether it is needed, what it means, and what is inside. */
-export function Field({ field, where, depth = 0 }: { field: FieldView; where?: string; depth?: number }) {
+export function Field({
+  field,
+  where,
+  given,
+  depth = 0,
+}: {
+  field: FieldView;
+  where?: string;
+  given: boolean;
+  depth?: number;
+}) {
   const nested = field.fields.length + field.variants.length > 0;
   return (
     <li className="px-4 py-2.5">
@@ -45,7 +64,8 @@ export function Field({ field, where, depth = 0 }: { field: FieldView; where?: s
           {field.type}
           {where ? `, in the ${where}` : null}
         </span>
-        {field.required ? <Badge>required</Badge> : null}
+        {given && field.required ? <Badge>required</Badge> : null}
+        {given || field.required ? null : <Badge>may be missing</Badge>}
       </div>
       {field.description ? <p className="mt-0.5 text-sm">{inlineCode(field.description)}</p> : null}
       <Limits of={field} />
@@ -55,7 +75,7 @@ export function Field({ field, where, depth = 0 }: { field: FieldView; where?: s
             {field.variants.length > 0 ? "Its shapes" : "Its fields"}
           </summary>
           <div className="mt-1.5 overflow-hidden rounded-md border border-line">
-            <SchemaBody schema={field} depth={depth + 1} />
+            <SchemaBody schema={field} given={given} depth={depth + 1} />
           </div>
         </details>
       ) : null}

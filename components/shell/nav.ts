@@ -13,6 +13,7 @@ import {
   ScrollText,
   Server,
   Settings,
+  Users,
 } from "lucide-react";
 import type { Viewer } from "../viewer";
 
@@ -57,6 +58,7 @@ const places: { title: string | null; items: Place[] }[] = [
   {
     title: "Account",
     items: [
+      { href: "/users", label: "Users", icon: Users },
       { href: "/audit", label: "Audit log", icon: ScrollText, only: administrators },
       { href: "/accounts", label: "Accounts", icon: Building2, only: whoRunsIt },
       { href: "/settings", label: "Settings", icon: Settings },

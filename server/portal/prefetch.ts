@@ -16,8 +16,9 @@ export async function prefetch(...wanted: Wanted[]) {
       const { input: schema, run } = queries[name];
       const output = await run(contextOf(user), schema.parse(input) as never);
       const data = toWire(output as unknown);
-      // The timeline goes on page by page.
-      client.setQueryData([name, input], name === "events" ? { pages: [data], pageParams: [null] } : data);
+      // These go on page by page.
+      const paged = name === "events" || name === "audit";
+      client.setQueryData([name, input], paged ? { pages: [data], pageParams: [null] } : data);
     }),
   );
   return dehydrate(client);

@@ -1,7 +1,10 @@
 import { z } from "zod";
+import { searchAccounts } from "@/server/services/accounts/list";
 import { getAccountSettings } from "@/server/services/accounts/settings";
 import { listApiKeys } from "@/server/services/api-keys/list";
 import { searchAccessKeys, searchApplications } from "@/server/services/applications/search";
+import { auditFacets } from "@/server/services/audit/facets";
+import { searchAuditLog } from "@/server/services/audit/search";
 import { listCertificates } from "@/server/services/certificates/list";
 import {
   listAccountChannels,
@@ -15,6 +18,9 @@ import { listDevices, listDevicesInput } from "@/server/services/devices/list";
 import { getResources, getResourcesInput } from "@/server/services/devices/resources";
 import { listEvents, listEventsInput } from "@/server/services/events/list";
 import { getOverview } from "@/server/services/overview/get";
+import { searchInvitations } from "@/server/services/users/invitations";
+import { searchUsers } from "@/server/services/users/search";
+import { idField } from "@/server/services/validate";
 import { serverFacts } from "./server-facts";
 import type { Wire } from "./wire";
 
@@ -58,6 +64,43 @@ async function applicationsWithKeys(ctx: Context) {
   }));
 }
 
+/** The people of the account, and until when the links work of those who have not come yet. */
+async function usersWithInvitations(ctx: Context) {
+  const [users, invitations] = await Promise.all([
+    searchUsers(ctx, { limit: 1000 }),
+    searchInvitations(ctx, { limit: 1000 }),
+  ]);
+  return users.rows.map((user) => ({
+    ...user,
+    invitedUntil: invitations.rows.find(({ userId }) => userId === user.id)?.expiresAt ?? null,
+  }));
+}
+
+const auditInput = z.object({
+  objectType: z.string().max(100).optional(),
+  actor: z.string().max(400).optional(),
+  objectId: z.string().max(64).optional(),
+  from: z.iso.datetime().optional(),
+  to: z.iso.datetime().optional(),
+  after: idField.optional(),
+});
+
+/** A page of the audit log as its filters say, the newest first. */
+function auditLog(ctx: Context, { after, ...given }: z.output<typeof auditInput>) {
+  const conditions = [
+    ["object_type", "eq", given.objectType],
+    ["actor", "eq", given.actor],
+    ["object_id", "eq", given.objectId],
+    ["created_at", "gte", given.from],
+    ["created_at", "lte", given.to],
+  ] as const;
+  return searchAuditLog(ctx, {
+    filters: conditions.flatMap(([field, operator, value]) => (value ? [{ field, operator, value }] : [])),
+    order: "DESC",
+    after,
+  });
+}
+
 /** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */
 export const queries = {
   overview: query(nothing, overviewWithNames),
@@ -72,6 +115,10 @@ export const queries = {
   channels: query(nothing, (ctx) => listAccountChannels(ctx)),
   deliveries: query(listDeliveriesInput, listDeliveries),
   interest: query(getDeviceInterestInput, getDeviceInterest),
+  users: query(nothing, usersWithInvitations),
+  accounts: query(nothing, async (ctx) => (await searchAccounts(ctx, { limit: 1000 })).rows),
+  audit: query(auditInput, auditLog),
+  auditFacets: query(nothing, (ctx) => auditFacets(ctx)),
   server: query(nothing, serverFacts),
 } as const;
 
