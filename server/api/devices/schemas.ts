@@ -1,7 +1,7 @@
 import { deviceStates } from "@/server/services/devices/view";
 import { date, dateTime, id, listOf, text, z } from "../zod";
 
-const customAttributes = z.record(
+export const customAttributes = z.record(
   z
     .string()
     .regex(/^[A-Za-z]/, "must start with a letter")

@@ -78,14 +78,18 @@ async function select(ctx: Context, where: Prisma.Sql): Promise<DirectoryDevice[
   return rows.map(directoryDevice);
 }
 
-/** A page of the account's directory, filtered. */
-export async function searchDevices(ctx: Context, input: PageInput = {}): Promise<Page<DirectoryDevice>> {
+/** A page of the account's directory, filtered; only of those of which `also` is true, where it is given. */
+export async function searchDevices(
+  ctx: Context,
+  input: PageInput = {},
+  also?: Prisma.Sql,
+): Promise<Page<DirectoryDevice>> {
   const accountId = memberAccount(ctx.actor);
   const page = validate(pageInput, input);
   return findPage(
     ctx,
     Prisma.sql`"Device"`,
-    Prisma.sql`"accountId" = ${accountId}${compileFilters(deviceFilters, page.filters)}`,
+    Prisma.sql`"accountId" = ${accountId}${also ? Prisma.sql` AND ${also}` : Prisma.empty}${compileFilters(deviceFilters, page.filters)}`,
     page,
     (ids) => select(ctx, Prisma.sql`"accountId" = ${accountId} AND "id" IN (${Prisma.join(ids)})`),
   );

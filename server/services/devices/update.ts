@@ -12,10 +12,13 @@ const attributeName = z
   .regex(/^[A-Za-z]/, "must start with a letter")
   .max(128, "may have at most 128 characters");
 
-/** Pelion's limits: five pairs, 128 characters each. */
-export const customAttributesField = z
-  .record(attributeName, z.string().max(128, "may have at most 128 characters"))
-  .refine((pairs) => Object.keys(pairs).length <= 5, "may hold at most 5 pairs");
+/** Pairs that applications choose; Pelion's limits. */
+export const attributesField = (max: number) =>
+  z
+    .record(attributeName, z.string().max(128, "may have at most 128 characters"))
+    .refine((pairs) => Object.keys(pairs).length <= max, `may hold at most ${max} pairs`);
+
+export const customAttributesField = attributesField(5);
 
 export const updateDeviceInput = z
   .object({

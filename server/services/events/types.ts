@@ -172,6 +172,12 @@ export const eventTypes = {
       `Registration ran out${data.lifetime === undefined ? "" : `: no update within ${duration(data.lifetime)}`}.`,
     true,
   ),
+  "registration.ended": define<{ reason: string }>(
+    "registration",
+    "INFO",
+    (data) => sentence(`Registration ended: ${data.reason}`),
+    true,
+  ),
   "registration.refused": define<Cause>("registration", "FAIL", (data) =>
     sentence(`Registration refused${from(data)}: ${data.reason}`),
   ),
@@ -279,6 +285,18 @@ export const eventTypes = {
     "device",
     "SUCCESS",
     (data) => `Device “${data.name || data.endpointName}” deleted.`,
+    true,
+  ),
+  "device.suspended": define<{ category: string; description?: string }>(
+    "device",
+    "SUCCESS",
+    (data) => sentence(`Suspended (${data.category})${data.description ? `: ${data.description}` : ""}`),
+    true,
+  ),
+  "device.resumed": define<{ category: string; description?: string }>(
+    "device",
+    "SUCCESS",
+    (data) => sentence(`Resumed${data.description ? `: ${data.description}` : ""}`),
     true,
   ),
   "device.rebootstrap-requested": define<{ way: "execute" | "refuse-registration"; message: string }>(

@@ -9,6 +9,8 @@ import { operations } from "@/server/api/operations";
 import { Router } from "@/server/api/router";
 import { z } from "@/server/api/zod";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
+import { createDeviceGroup } from "@/server/services/device-groups/create";
+import { createDeviceQuery } from "@/server/services/device-queries/create";
 import { newId } from "@/server/services/ids";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
 
@@ -75,11 +77,15 @@ describe("every route", () => {
     const certificate = await createDeveloperCertificate(b.ctx, { name: "foreign", keepKey: true });
     const group = (await bench.call(b.admin, "GET", "/v3/policy-groups")).body.data[0].id;
     const key = (await bench.call(b.admin, "GET", "/v3/api-keys/me")).body.id;
+    const deviceGroup = await createDeviceGroup(b.ctx, { name: "foreign" });
+    const deviceQuery = await createDeviceQuery(b.ctx, { name: "foreign", query: "" });
     const ids: Record<string, string> = {
       id: device,
       device_id: device,
       device_event_id: event,
       device_log_id: event,
+      device_group_id: deviceGroup.id,
+      query_id: deviceQuery.id,
       resource_path: "3/0/0",
       certificate_id: certificate.id,
       cert_id: certificate.id,
@@ -93,10 +99,17 @@ describe("every route", () => {
         query: "?async-id=x",
         body: { method: "GET", uri: "/3/0/0" },
       },
+      "POST /v3/device-groups/{device_group_id}/devices/add": { body: { device_id: device } },
+      "POST /v3/device-groups/{device_group_id}/devices/remove": { body: { device_id: device } },
+      "PUT /v3/device-queries/{query_id}": { body: { name: "mine now", query: "" } },
+      "POST /v3/devices/{id}/suspend": { body: { category: "other" } },
+      "POST /v3/devices/{id}/resume": { body: { category: "other" } },
     };
     bench.answers["device.request"] = () => ({ refused: null });
     bench.answers["subscription.list"] = () => ({ paths: ["/3/0/0"] });
-    for (const [method, path] of paths().filter(([, path]) => path.includes("{"))) {
+    // What is the same for everybody.
+    const common = (path: string) => path.includes("{block_category_reference}");
+    for (const [method, path] of paths().filter(([, path]) => path.includes("{") && !common(path))) {
       const { query = "", body } = given[`${method} ${path}`] ?? {
         body: method === "GET" ? undefined : { name: "mine now" },
       };
