@@ -1,5 +1,8 @@
-import { accounts } from "./accounts/routes";
+import { accounts, limitations } from "./accounts/routes";
+import { accountTwins } from "./accounts/twins";
 import { apiKeys } from "./api-keys/routes";
+import { accessKeys, applications } from "./applications/routes";
+import { auditLog } from "./audit-log/routes";
 import { developerCertificates } from "./developer-certificates/routes";
 import { deviceEvents } from "./device-events/routes";
 import { deviceLogs } from "./device-logs/routes";
@@ -12,7 +15,19 @@ import type { Operation } from "./operation";
 import { policyGroups } from "./policy-groups/routes";
 import { subscriptions } from "./subscriptions/routes";
 import { trustedCertificates } from "./trusted-certificates/routes";
-import { users } from "./users/routes";
+import { invitations, users } from "./users/routes";
+
+/** What an account consists of beside its devices: also served as /v3/accounts/{account_id}/…. */
+const governed: readonly Operation[] = [
+  ...trustedCertificates,
+  ...apiKeys,
+  ...applications,
+  ...accessKeys,
+  ...users,
+  ...invitations,
+  ...policyGroups,
+  ...limitations,
+];
 
 /** Everything that is served; where two paths fit, a word wins over a parameter. */
 export const operations: readonly Operation[] = [
@@ -25,9 +40,8 @@ export const operations: readonly Operation[] = [
   ...deviceRequests,
   ...subscriptions,
   ...developerCertificates,
-  ...trustedCertificates,
-  ...apiKeys,
   ...accounts,
-  ...users,
-  ...policyGroups,
+  ...auditLog,
+  ...governed,
+  ...accountTwins(governed),
 ];
