@@ -6,6 +6,7 @@ import { ContentError, type Path, pathLevel } from "@/server/lwm2m";
 import type { EventData } from "@/server/services/events/types";
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
+import { MAX_AGE_SECONDS } from "@/server/services/requests/cached-value";
 import {
   putDesiredValue,
   putRequest,
@@ -38,8 +39,6 @@ export const QUEUE_LENGTH = 20;
 const ATTEMPT_MS = 120_000;
 const BLOCK_MS = 500;
 const BLOCK_BYTES = 512;
-/** Max-Age where a device does not say [RFC7252 §5.10.5]. */
-const MAX_AGE_S = 60;
 const LOADED_AT_A_TIME = 1000;
 
 const REQUEST_EXPIRED: Ending = { status: 429, error: "REQUEST_EXPIRED" };
@@ -403,7 +402,7 @@ export class DeviceRequests {
       status,
       payload: value.payload,
       ...((operation === "read" || value.payload !== "") && { ct: value.ct }),
-      ...(operation === "read" && { "max-age": response.maxAge ?? MAX_AGE_S }),
+      ...(operation === "read" && { "max-age": response.maxAge ?? MAX_AGE_SECONDS }),
     });
   }
 
