@@ -1,7 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { BusEvent, DeviceRequestInput } from "@/server/bus/messages";
+import { systemClock } from "@/server/clock";
+import { CoapEndpoint, type OutgoingResponse } from "@/server/coap";
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
+import { connectDtls, connectTls, type Peer } from "@/server/transport";
+import { type BootstrappedDevice, createBootstrappedDevices } from "../../support/lwm2m-device";
 import { type Ask, option, RawDevice, readUint, uint } from "../../support/raw-device";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
 
@@ -20,6 +24,8 @@ const METHODS: Readonly<Record<string, string>> = {
 const HOUR = 3_600_000;
 
 let gateway: TestGateway;
+/** Its clock is that of certificates. */
+let secure: TestGateway;
 const devices: RawDevice[] = [];
 const events: BusEvent[] = [];
 let names = 0;
@@ -28,7 +34,10 @@ beforeAll(async () => {
   gateway = await startTestGateway();
   gateway.bus.subscribe((event) => void events.push(event));
 }, 30_000);
-afterAll(() => gateway?.close());
+afterAll(async () => {
+  await gateway?.close();
+  await secure?.close();
+});
 afterEach(() => {
   for (const device of devices.splice(0)) device.close();
 });
@@ -52,10 +61,10 @@ async function registered(query: readonly string[] = []) {
 }
 
 /** Somebody who asks a device, and the async responses that they get. */
-function application(deviceId: string, ownerId = newId()) {
+function application(deviceId: string, ownerId = newId(), on = gateway) {
   const ask = (more: Partial<DeviceRequestInput> = {}) =>
-    gateway.bus.request("device.request", {
-      accountId: gateway.accountId,
+    on.bus.request("device.request", {
+      accountId: on.accountId,
       deviceId,
       ownerId,
       asyncId: newId(),
@@ -71,7 +80,7 @@ function application(deviceId: string, ownerId = newId()) {
       ...more,
     });
   const responses = async () => {
-    const rows = await gateway.db.notification.findMany({ where: { ownerId }, orderBy: { seq: "asc" } });
+    const rows = await on.db.notification.findMany({ where: { ownerId }, orderBy: { seq: "asc" } });
     return rows.map(({ body }) => {
       const response = JSON.parse(body) as NotificationBodies["async-responses"];
       return { ...response, payload: Buffer.from(response.payload, "base64").toString() };
@@ -348,5 +357,77 @@ describe("a gateway that is started again", () => {
     expect(await executing.got(2)).toMatchObject([{}, { id: "waiting", status: 200 }]);
     expect(new Set(executed)).toEqual(new Set(["/3/0/5"]));
     expect(await gateway.db.deviceRequest.count()).toBe(0);
+  });
+});
+
+describe("a device with a session", () => {
+  let known: BootstrappedDevice[] = [];
+  beforeAll(async () => {
+    secure = await startTestGateway();
+    known = await createBootstrappedDevices(secure.context, secure.accountId, 2);
+    await secure.restart();
+  }, 30_000);
+
+  /** Connects and registers; what the server asks goes to `handler`. */
+  async function connect(
+    device: BootstrappedDevice,
+    transport: "dtls" | "tls",
+    handler: (peer: Peer) => OutgoingResponse | Promise<OutgoingResponse>,
+  ) {
+    const peer = await (transport === "dtls" ? connectDtls : connectTls)({
+      host: "127.0.0.1",
+      port: secure.port("lwm2m", transport === "dtls" ? "coaps" : "coaps+tcp"),
+      credentials: device.credentials,
+      ca: [device.serverCa],
+      clock: systemClock,
+    });
+    const coap = new CoapEndpoint({ clock: systemClock, handler: () => handler(peer) });
+    coap.attach(peer, { initiator: transport === "tls" });
+    const { code } = await coap.request(peer, {
+      method: "POST",
+      path: ["rd"],
+      query: [`ep=${device.endpointName}`, "lt=3600", "lwm2m=1.1"],
+      contentFormat: 40,
+      payload: Buffer.from("</1/0>,</3/0>"),
+    });
+    expect(code).toBe("2.01");
+    return peer;
+  }
+
+  it("is asked again right after a restart", async () => {
+    const device = known[0] as BootstrappedDevice;
+    const { ask, got } = application(device.id, newId(), secure);
+    let asked = 0;
+    const peer = await connect(device, "dtls", () => {
+      asked += 1;
+      if (asked === 1) return new Promise(() => {});
+      return { code: "2.05", contentFormat: 0, payload: `asked ${asked} times` };
+    });
+    await ask({ asyncId: "under-way" });
+    await ask({ asyncId: "behind" });
+    await eventually(async () => asked === 1);
+    await secure.restart();
+    expect(await got(2)).toMatchObject([
+      { id: "under-way", status: 200, payload: "asked 2 times" },
+      { id: "behind", status: 200, payload: "asked 3 times" },
+    ]);
+    peer.close();
+  });
+
+  it("has the request end that it hung up on, and those behind it wait for it", async () => {
+    const device = known[1] as BootstrappedDevice;
+    const { ask, got, responses } = application(device.id, newId(), secure);
+    await connect(device, "tls", (peer) => {
+      peer.close();
+      return new Promise(() => {});
+    });
+    expect(await ask({ noResponse: true })).toEqual({ refused: "NO_RESPONSE_NOT_SUPPORTED" });
+    await ask({ asyncId: "lost" });
+    expect(await got(1)).toEqual([{ id: "lost", status: 502, payload: "", error: "CONNECTION_FAILED" }]);
+    await ask({ asyncId: "waiting" });
+    expect(await responses()).toHaveLength(1);
+    const peer = await connect(device, "tls", () => ({ code: "2.05", contentFormat: 0, payload: "x" }));
+    expect(await got(2)).toMatchObject([{}, { id: "waiting", status: 200 }]);
+    peer.close();
   });
 });
