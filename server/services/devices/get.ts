@@ -19,6 +19,10 @@ export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInp
       identity: true,
       customAttributes: true,
       updatedAt: true,
+      groups: {
+        select: { group: { select: { id: true, name: true } } },
+        orderBy: { group: { name: "asc" } },
+      },
       registration: {
         select: {
           id: true,
@@ -38,10 +42,12 @@ export async function getDevice(ctx: Context, input: z.input<typeof getDeviceInp
     },
   });
   if (!row) throw notFound("Device");
-  const { customAttributes, identity, registration, ...rest } = row;
+  const { customAttributes, identity, registration, groups, accountId: owner, updatedAt, ...rest } = row;
   return {
-    ...rest,
     ...deviceRow({ ...rest, registration }, ctx.clock.now()),
+    accountId: owner,
+    updatedAt,
+    groups: groups.map(({ group }) => group),
     customAttributes: readAttributes(customAttributes),
     registration: registration && withoutLinks(registration),
     keepsIdAfterReset: identity.startsWith("ep:"),

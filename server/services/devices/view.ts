@@ -41,6 +41,8 @@ export interface DeviceRow {
   rebootstrapPending: boolean;
   /** The trusted certificate it came in by; null when that is gone. */
   ca: { id: string; name: string } | null;
+  /** Why it is turned away, and since when; null: it is not. */
+  suspension: { category: string; description: string; since: Date } | null;
 }
 
 /** A directory entry with everything known of it. */
@@ -48,6 +50,7 @@ export interface DeviceDetail extends DeviceRow {
   accountId: string;
   customAttributes: Record<string, string>;
   updatedAt: Date;
+  groups: { id: string; name: string }[];
   registration: {
     id: string;
     /** Seconds. */
@@ -88,17 +91,31 @@ export const deviceSelect = {
   connectorExpirationDate: true,
   rebootstrapPending: true,
   ca: { select: { id: true, name: true } },
+  suspendedAt: true,
+  suspendedCategory: true,
+  suspendedDescription: true,
   registration: { select: { expiresAt: true } },
 } as const satisfies NonNullable<Parameters<Transaction["device"]["findFirst"]>[0]>["select"];
 
-type Row = Omit<DeviceRow, "state" | "online" | "expiresAt"> & {
+type Row = Omit<DeviceRow, "state" | "online" | "expiresAt" | "suspension"> & {
   state: string;
+  suspendedAt: Date | null;
+  suspendedCategory: string | null;
+  suspendedDescription: string | null;
   registration: { expiresAt: Date } | null;
 };
 
-export function deviceRow({ registration, ...row }: Row, now: number): DeviceRow {
+export function deviceRow(
+  { registration, suspendedAt, suspendedCategory, suspendedDescription, ...row }: Row,
+  now: number,
+): DeviceRow {
   return {
     ...row,
+    suspension: suspendedAt && {
+      category: suspendedCategory ?? "other",
+      description: suspendedDescription ?? "",
+      since: suspendedAt,
+    },
     state: row.state as DeviceState,
     online: row.state === "registered" && registration !== null && registration.expiresAt.getTime() > now,
     expiresAt: registration?.expiresAt ?? null,

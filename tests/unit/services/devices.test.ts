@@ -41,6 +41,41 @@ describe("listing devices", () => {
     expect(await search("")).toHaveLength(3);
   });
 
+  it("finds those that are suspended, and those in a group", async () => {
+    const blocked = await addDevice(bench, bench.a.id, {
+      suspendedAt: new Date(bench.clock.now()),
+      suspendedCategory: "lost_or_stolen",
+      suspendedDescription: "left on a train",
+    });
+    const grouped = await addDevice(bench, bench.a.id);
+    await addDevice(bench, bench.b.id, { suspendedAt: new Date(bench.clock.now()) });
+    const at = new Date(bench.clock.now());
+    const group = await bench.db.deviceGroup.create({
+      data: { id: newId(), accountId: bench.a.id, name: "north", createdAt: at, updatedAt: at },
+    });
+    await bench.db.deviceGroupMember.create({ data: { groupId: group.id, deviceId: grouped } });
+    const suspended = await listDevices(bench.a.user, { suspended: true });
+    expect(suspended).toMatchObject({ total: 1, rows: [{ id: blocked }], counts: { bootstrapped: 2 } });
+    expect(suspended.rows[0]?.suspension).toEqual({
+      category: "lost_or_stolen",
+      description: "left on a train",
+      since: at,
+    });
+    expect(suspended.rows[0]).not.toHaveProperty("suspendedAt");
+    expect(await listDevices(bench.a.user, { suspended: true, state: "registered" })).toMatchObject({
+      total: 0,
+    });
+    expect(await listDevices(bench.a.user, { groupId: group.id })).toMatchObject({
+      total: 1,
+      rows: [{ id: grouped, suspension: null }],
+    });
+    expect(await listDevices(bench.b.user, { groupId: group.id })).toMatchObject({ total: 0, rows: [] });
+    expect((await getDevice(bench.a.user, { id: grouped })).groups).toEqual([
+      { id: group.id, name: "north" },
+    ]);
+    await bench.db.deviceGroup.deleteMany();
+  });
+
   it("filters by state, counts all states, and pages without gaps", async () => {
     const ids: string[] = [];
     for (let n = 0; n < 25; n++) {
