@@ -50,8 +50,11 @@ function condition(fields: FilterFields, filter: Filter): Prisma.Sql {
     throw invalid(filter, `takes ${field.operators.map((name) => `__${name}`).join(", ")}`);
   if (field.kind === "attribute") {
     if (!filter.key) throw invalid(filter, "needs the name of an attribute");
+    // Both stand in the text side by side, as JSON.stringify writes them; few other rows are worth parsing.
+    const pair = `${JSON.stringify(filter.key)}:${JSON.stringify(value)}`;
     // The name is compared as a value: in a JSON path it would have to be quoted.
-    return Prisma.sql`EXISTS (SELECT 1 FROM json_each(${field.sql}) WHERE "key" = ${filter.key} AND "value" = ${value})`;
+    return Prisma.sql`(instr(${field.sql}, ${pair}) > 0
+      AND EXISTS (SELECT 1 FROM json_each(${field.sql}) WHERE "key" = ${filter.key} AND "value" = ${value}))`;
   }
   const bound = (text: string) => bind(filter, field, text.trim());
   switch (operator) {

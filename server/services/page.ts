@@ -40,29 +40,33 @@ export async function findPage<T extends { id: string }>(
   ctx: Context,
   table: Prisma.Sql,
   where: Prisma.Sql,
-  { after, limit, order, count }: z.output<typeof pageInput>,
+  { after: last, limit, order, count }: z.output<typeof pageInput>,
   load: (ids: string[]) => Promise<T[]>,
 ): Promise<Page<T>> {
   const ascending = order === "ASC";
-  const from = !after
-    ? Prisma.empty
-    : ascending
-      ? Prisma.sql` AND "id" > ${after}`
-      : Prisma.sql` AND "id" < ${after}`;
+  // Also without `after`: a condition on the id keeps SQLite on the index that is in the order of the ids.
+  const after = ascending ? Prisma.sql`"id" > ${last ?? ""}` : Prisma.sql`"id" < ${last ?? "g"}`;
   const rows = rowsOf(ctx.db);
   const found = await rows(
     { id: "text" },
-    Prisma.sql`SELECT "id" FROM ${table} WHERE ${where}${from}
+    Prisma.sql`SELECT "id" FROM ${table} WHERE ${where} AND ${after}
       ORDER BY "id" ${ascending ? Prisma.sql`ASC` : Prisma.sql`DESC`} LIMIT ${limit + 1}`,
   );
   const ids = found.slice(0, limit).map(({ id }) => id);
-  const [total] = count
-    ? await rows({ total: "integer" }, Prisma.sql`SELECT COUNT(*) FROM ${table} WHERE ${where}`)
-    : [];
+  const more = found.length > limit;
+  const total = async () => {
+    // A first page that holds everything has been counted.
+    if (!last && !more) return ids.length;
+    const [all] = await rows(
+      { count: "integer" },
+      Prisma.sql`SELECT COUNT(*) FROM ${table} WHERE ${where} AND "id" > ''`,
+    );
+    return all?.count ?? 0;
+  };
   const loaded = new Map((ids.length > 0 ? await load(ids) : []).map((row) => [row.id, row]));
   return {
     rows: ids.flatMap((id) => loaded.get(id) ?? []),
-    more: found.length > limit,
-    total: total?.total ?? null,
+    more,
+    total: count ? await total() : null,
   };
 }
