@@ -8,15 +8,21 @@ import { operation, Reply } from "@/server/api/operation";
 import { operations } from "@/server/api/operations";
 import { Router } from "@/server/api/router";
 import { z } from "@/server/api/zod";
+import { listLimitations } from "@/server/services/accounts/limitations";
+import { createApiKey } from "@/server/services/api-keys/create";
+import { createAccessKey } from "@/server/services/applications/access-keys";
+import { createApplication } from "@/server/services/applications/change";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
+import { scopes } from "@/server/services/context";
 import { createDeviceGroup } from "@/server/services/device-groups/create";
 import { createDeviceQuery } from "@/server/services/device-queries/create";
 import { newId } from "@/server/services/ids";
+import { createUser } from "@/server/services/users/create";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
 
 let bench: ApiBench;
 beforeAll(async () => {
-  bench = await openApiBench();
+  bench = await openApiBench({ strangerRate: { perSecond: 10_000, burst: 10_000 } });
 });
 afterAll(() => bench.close());
 
@@ -38,17 +44,18 @@ describe("every route", () => {
   });
 
   it("knows nothing of another account", async () => {
-    const { a, b, db } = bench;
+    // The other way round, administrators of the first account would find everything: they run the instance.
+    const { a: owner, b: stranger, db } = bench;
     const device = newId();
     await db.device.create({
-      data: { id: device, accountId: b.id, identity: "ep:foreign", endpointName: "foreign" },
+      data: { id: device, accountId: owner.id, identity: "ep:foreign", endpointName: "foreign" },
     });
     const now = new Date();
     await db.registration.create({
       data: {
         deviceId: device,
         id: device,
-        accountId: b.id,
+        accountId: owner.id,
         endpointName: "foreign",
         lifetime: 60,
         lwm2mVersion: "1.1",
@@ -65,7 +72,7 @@ describe("every route", () => {
     await db.deviceEvent.create({
       data: {
         id: event,
-        accountId: b.id,
+        accountId: owner.id,
         deviceId: device,
         type: "device.updated",
         category: "device",
@@ -74,11 +81,16 @@ describe("every route", () => {
         at: now,
       },
     });
-    const certificate = await createDeveloperCertificate(b.ctx, { name: "foreign", keepKey: true });
-    const group = (await bench.call(b.admin, "GET", "/v3/policy-groups")).body.data[0].id;
-    const key = (await bench.call(b.admin, "GET", "/v3/api-keys/me")).body.id;
-    const deviceGroup = await createDeviceGroup(b.ctx, { name: "foreign" });
-    const deviceQuery = await createDeviceQuery(b.ctx, { name: "foreign", query: "" });
+    const certificate = await createDeveloperCertificate(owner.ctx, { name: "foreign", keepKey: true });
+    const group = (await bench.call(owner.admin, "GET", "/v3/policy-groups")).body.data[0].id;
+    const key = (await bench.call(owner.admin, "GET", "/v3/api-keys/me")).body.id;
+    const deviceGroup = await createDeviceGroup(owner.ctx, { name: "foreign" });
+    const deviceQuery = await createDeviceQuery(owner.ctx, { name: "foreign", query: "" });
+    const application = await createApplication(owner.ctx, { name: "foreign" });
+    const accessKey = await createAccessKey(owner.ctx, { applicationId: application.id, name: "foreign" });
+    const { invited } = await createUser(owner.ctx, { email: "foreign@example.com" });
+    const [limitation] = listLimitations(owner.ctx);
+    const entry = await db.auditEntry.findFirstOrThrow({ where: { accountId: owner.id } });
     const ids: Record<string, string> = {
       id: device,
       device_id: device,
@@ -90,8 +102,14 @@ describe("every route", () => {
       certificate_id: certificate.id,
       cert_id: certificate.id,
       apikey_id: key,
-      user_id: b.userId,
+      user_id: owner.userId,
       group_id: group,
+      account_id: owner.id,
+      application_id: application.id,
+      access_key_id: accessKey.id,
+      invitation_id: invited?.id ?? "",
+      limitation_id: limitation?.id ?? "",
+      entry_id: entry.id,
     };
     // What some take instead of a name.
     const given: Record<string, { query?: string; body: unknown }> = {
@@ -107,29 +125,52 @@ describe("every route", () => {
     };
     bench.answers["device.request"] = () => ({ refused: null });
     bench.answers["subscription.list"] = () => ({ paths: ["/3/0/0"] });
+    const anybody = {
+      name: "mine now",
+      email: "mine@example.com",
+      service: "bootstrap",
+      certificate: "PEM",
+    };
     // What is the same for everybody.
     const common = (path: string) => path.includes("{block_category_reference}");
     for (const [method, path] of paths().filter(([, path]) => path.includes("{") && !common(path))) {
       const { query = "", body } = given[`${method} ${path}`] ?? {
-        body: method === "GET" ? undefined : { name: "mine now" },
+        body: method === "GET" ? undefined : /\/groups(\/add|\/remove)?$/.test(path) ? [] : anybody,
       };
       const target =
         path.replace(/\{(\w+)\}/g, (_, name: string) => {
           expect(ids, path).toHaveProperty(name);
           return ids[name] as string;
         }) + query;
-      for (const mine of [a.admin, a.developer])
-        expect((await bench.call(mine, method, target, body)).status, `${method} ${path}`).toBe(404);
-      const unknown = await bench.call(a.admin, method, fill(path, newId()) + query, body);
+      const found = await bench.call(stranger.admin, method, target, body);
+      expect(found.status, `${method} ${path}`).toBe(404);
+      // Some are told that they may not, before anybody looks.
+      const { status } = await bench.call(stranger.developer, method, target, body);
+      expect([403, 404], `${method} ${path}`).toContain(status);
+      const unknown = await bench.call(stranger.admin, method, fill(path, newId()) + query, body);
       expect(unknown.status, `${method} ${path}`).toBe(404);
-      const noId = await bench.call(a.admin, method, fill(path, "x") + query, body);
+      const noId = await bench.call(stranger.admin, method, fill(path, "x") + query, body);
       expect(noId.status, `${method} ${path}`).toBe(404);
       if (method === "GET")
-        expect((await bench.call(b.developer, method, target)).status, path).toBeLessThan(300);
+        expect((await bench.call(owner.admin, method, target)).status, path).toBeLessThan(300);
     }
     for (const path of ["/v3/devices", "/v3/device-events", "/v2/endpoints", "/v3/trusted-certificates"]) {
-      const { text } = await bench.call(a.admin, "GET", path);
+      const { text } = await bench.call(stranger.admin, "GET", path);
       for (const id of Object.values(ids)) expect(text).not.toContain(id);
+    }
+  });
+
+  it("asks for its scope", async () => {
+    const { a } = bench;
+    for (const scope of scopes) {
+      const others = scopes.filter((one) => one !== scope);
+      const { key } = await createApiKey(a.ctx, { name: scope, role: "administrator", scopes: others });
+      for (const operation of operations.filter((one) => one.scope === scope)) {
+        const [method, path] = [operation.method.toUpperCase(), fill(operation.path, newId())];
+        const answer = await bench.call(key, method, path, method === "GET" ? undefined : {});
+        expect(answer.status, `${method} ${path}`).toBe(403);
+        expect(answer.text, `${method} ${path}`).toContain(scope);
+      }
     }
   });
 });
