@@ -7,6 +7,7 @@ import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
 import { mayHave } from "@/server/lwm2m";
 import { DeviceCertificateIssuer } from "@/server/pki";
+import { pruneAuditLog } from "@/server/services/audit/prune";
 import type { Context } from "@/server/services/context";
 import { readLinks } from "@/server/services/devices/links";
 import { pruneEvents } from "@/server/services/events/prune";
@@ -432,6 +433,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
     let pruning = clock.after(PRUNE_MS, function prune() {
       pruneEvents(context)
+        .then(() => pruneAuditLog(context))
         .catch((error) => log.error({ err: error }, "deleting old events failed"))
         .finally(() => {
           if (!stopped) pruning = clock.after(PRUNE_MS, prune);
