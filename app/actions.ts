@@ -41,6 +41,10 @@ import {
 import { removeCertificate, removeCertificateInput } from "@/server/services/certificates/remove";
 import { takeBundle } from "@/server/services/certificates/take-bundle";
 import { removeAccountChannel, removeAccountChannelInput } from "@/server/services/channels/remove";
+import { createDeviceGroup, createDeviceGroupInput } from "@/server/services/device-groups/create";
+import { addGroupMember, groupMemberInput, removeGroupMember } from "@/server/services/device-groups/members";
+import { removeDeviceGroup, removeDeviceGroupInput } from "@/server/services/device-groups/remove";
+import { updateDeviceGroup, updateDeviceGroupInput } from "@/server/services/device-groups/update";
 import { executeResource, executeResourceInput } from "@/server/services/devices/execute-resource";
 import { factoryResetDevice, factoryResetDeviceInput } from "@/server/services/devices/factory-reset";
 import { observeResource, observeResourceInput } from "@/server/services/devices/observe-resource";
@@ -57,6 +61,11 @@ import { updateDevice, updateDeviceInput } from "@/server/services/devices/updat
 import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
 import { createFirstAdministrator, createFirstAdministratorInput } from "@/server/services/instance/setup";
 import { deviceUris } from "@/server/services/instance/uris";
+import {
+  resumeDevice as resume,
+  suspendDevice as suspend,
+  suspensionInput,
+} from "@/server/services/suspension/suspend";
 import { createUser, createUserInput } from "@/server/services/users/create";
 import { acceptInvitation, acceptInvitationInput } from "@/server/services/users/invitations";
 import { removeUser, removeUserInput } from "@/server/services/users/remove";
@@ -120,6 +129,14 @@ export const deleteChannel = action(removeAccountChannelInput, removeAccountChan
 
 export const changeSettings = action(updateAccountSettingsInput, updateAccountSettings);
 
+export const makeGroup = action(createDeviceGroupInput, createDeviceGroup);
+export const changeGroup = action(updateDeviceGroupInput, updateDeviceGroup);
+export const deleteGroup = action(removeDeviceGroupInput, removeDeviceGroup);
+export const joinGroup = action(groupMemberInput, addGroupMember);
+export const leaveGroup = action(groupMemberInput, removeGroupMember);
+
+export const suspendDevice = action(suspensionInput, suspend);
+export const resumeDevice = action(suspensionInput, resume);
 export const changeDevice = action(updateDeviceInput, updateDevice);
 export const deleteDevice = action(removeDeviceInput, removeDevice);
 export const rebootstrap = action(rebootstrapDeviceInput, rebootstrapDevice);

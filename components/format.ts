@@ -29,6 +29,10 @@ export const day = (at: string | number | Date): string => new Date(at).toISOStr
 export const sentence = (text: string): string =>
   text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
+/** "lost_or_stolen" as a person reads it. */
+export const categoryWords = (reference: string): string =>
+  reference.charAt(0).toUpperCase() + reference.slice(1).replaceAll("_", " ");
+
 /** "1 device", "2 devices". */
 export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? one : many}`;

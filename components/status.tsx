@@ -1,6 +1,6 @@
 "use client";
 import type { ReactNode } from "react";
-import { span } from "./format";
+import { categoryWords, day, span } from "./format";
 import { isState, STATES, type Tone } from "./states";
 import { useNow } from "./time";
 import { cn } from "./ui/cn";
@@ -65,6 +65,25 @@ export function StateBadge({ state }: { state: string }) {
     <Tooltip content={why}>
       <button type="button" className="relative z-10 shrink-0 cursor-help rounded">
         <Badge tone={tone}>{label}</Badge>
+      </button>
+    </Tooltip>
+  );
+}
+
+/** The same where a device may be turned away: that matters more than where it was before. */
+export function DeviceBadge({
+  device,
+}: {
+  device: { state: string; suspension: { category: string; since: string } | null };
+}) {
+  const { suspension } = device;
+  if (!suspension) return <StateBadge state={device.state} />;
+  return (
+    <Tooltip
+      content={`Suspended since ${day(suspension.since)}: ${categoryWords(suspension.category).toLowerCase()}. It is turned away until it is resumed.`}
+    >
+      <button type="button" className="relative z-10 shrink-0 cursor-help rounded">
+        <Badge tone="bad">Suspended</Badge>
       </button>
     </Tooltip>
   );

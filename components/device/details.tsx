@@ -9,6 +9,7 @@ import { Field, Input, Textarea } from "../ui/field";
 import { Panel } from "../ui/panel";
 import { useAct } from "../use-act";
 import type { Device } from "./device-page";
+import { Groups } from "./groups";
 
 const MAX_ATTRIBUTES = 5;
 
@@ -17,6 +18,7 @@ export function Details({ device }: { device: Device }) {
     <div className="grid items-start gap-5 lg:grid-cols-2">
       <Naming key={`${device.name} ${device.description}`} device={device} />
       <Attributes key={JSON.stringify(device.customAttributes)} device={device} />
+      <Groups device={device} />
       <Facts device={device} />
     </div>
   );

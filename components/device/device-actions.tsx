@@ -1,9 +1,16 @@
 "use client";
-import { Award, Ellipsis, Eraser, Power, RefreshCcw, Trash2 } from "lucide-react";
+import { Award, Ban, CirclePlay, Ellipsis, Eraser, Power, RefreshCcw, Trash2 } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { useState } from "react";
 import { toast } from "sonner";
-import { deleteDevice, factoryReset, reboot, rebootstrap, renewCertificate } from "@/app/actions";
+import {
+  deleteDevice,
+  factoryReset,
+  reboot,
+  rebootstrap,
+  renewCertificate,
+  resumeDevice,
+} from "@/app/actions";
 import type { OperationResult } from "@/server/bus/messages";
 import type { ActionResult } from "@/server/portal/action";
 import { sentence } from "../format";
@@ -14,6 +21,7 @@ import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { useAct } from "../use-act";
 import { useData } from "../use-data";
 import type { Device } from "./device-page";
+import { Suspend } from "./suspend";
 
 const NOTICE_MS = 10_000;
 
@@ -46,10 +54,17 @@ export function DeviceActions({ device, title }: { device: Device; title: string
 
   return (
     <div className="flex items-center gap-2">
-      <Button size="md" onClick={() => setDialog("rebootstrap")}>
-        <RefreshCcw aria-hidden />
-        Re-bootstrap
-      </Button>
+      {device.suspension ? (
+        <Button size="md" variant="primary" onClick={() => setDialog("resume")}>
+          <CirclePlay aria-hidden />
+          Resume
+        </Button>
+      ) : (
+        <Button size="md" onClick={() => setDialog("rebootstrap")}>
+          <RefreshCcw aria-hidden />
+          Re-bootstrap
+        </Button>
+      )}
       <Menu
         trigger={
           <Button size="icon" className="size-9" aria-label="More">
@@ -72,12 +87,36 @@ export function DeviceActions({ device, title }: { device: Device; title: string
           Factory reset
         </MenuItem>
         <MenuSeparator />
+        {device.suspension ? null : (
+          <MenuItem danger onSelect={() => setDialog("suspend")}>
+            <Ban aria-hidden />
+            Suspend
+          </MenuItem>
+        )}
         <MenuItem danger onSelect={() => setDialog("delete")}>
           <Trash2 aria-hidden />
           Delete device
         </MenuItem>
       </Menu>
 
+      <Suspend device={device} title={title} {...dialogOf("suspend")} />
+      <Confirm
+        {...dialogOf("resume")}
+        title={`Resume “${title}”?`}
+        action="Resume"
+        harmless
+        onConfirm={async () =>
+          (await act(() => resumeDevice({ id: device.id, category: device.suspension?.category ?? "" }), {
+            stale: ["device", "devices", "events"],
+            done: `“${title}” is let in again.`,
+          })) !== null
+        }
+      >
+        <p>
+          It is let in again the next time that it tries. A device that was turned away waits longer and
+          longer between its tries, so it may take a while until it is back.
+        </p>
+      </Confirm>
       <Confirm
         {...dialogOf("rebootstrap")}
         title={`Have “${title}” bootstrap again?`}

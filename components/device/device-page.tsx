@@ -1,12 +1,13 @@
 "use client";
-import { ArrowLeft, RefreshCcw } from "lucide-react";
+import { ArrowLeft, Ban, RefreshCcw } from "lucide-react";
 import Link from "next/link";
 import { parseAsStringLiteral, useQueryState } from "nuqs";
 import type { ReactNode } from "react";
 import type { QueryOutput } from "@/server/portal/queries";
+import { categoryWords } from "../format";
 import { LoadError } from "../load-error";
 import { CliHint } from "../page-header";
-import { Expiry, Reachable, StateBadge } from "../status";
+import { DeviceBadge, Expiry, Reachable } from "../status";
 import { Ago } from "../time";
 import { Timeline } from "../timeline";
 import { Button } from "../ui/button";
@@ -16,11 +17,12 @@ import { Tab, TabList, TabPanel, Tabs } from "../ui/tabs";
 import { useData } from "../use-data";
 import { Details } from "./details";
 import { DeviceActions } from "./device-actions";
+import { Interest } from "./interest";
 import { Resources } from "./resources";
 
 export type Device = QueryOutput<"device">;
 
-const TABS = ["resources", "timeline", "details"] as const;
+const TABS = ["resources", "timeline", "applications", "details"] as const;
 
 export function DevicePage({ id }: { id: string }) {
   const { data: device, error, refetch } = useData("device", { id });
@@ -42,6 +44,7 @@ export function DevicePage({ id }: { id: string }) {
         <TabList aria-label="Device">
           <Tab value="resources">Resources</Tab>
           <Tab value="timeline">Timeline</Tab>
+          <Tab value="applications">Applications</Tab>
           <Tab value="details">Details</Tab>
         </TabList>
         <TabPanel value="resources">
@@ -49,6 +52,9 @@ export function DevicePage({ id }: { id: string }) {
         </TabPanel>
         <TabPanel value="timeline">
           <Timeline deviceId={id} />
+        </TabPanel>
+        <TabPanel value="applications">
+          <Interest device={device} />
         </TabPanel>
         <TabPanel value="details">
           <Details device={device} />
@@ -84,7 +90,7 @@ function Header({ device }: { device: Device }) {
       <div className="min-w-0 max-w-full">
         <h1 className="break-words font-semibold text-xl">{title}</h1>
         <div className="mt-1.5 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
-          <StateBadge state={device.state} />
+          <DeviceBadge device={device} />
           <Reachable
             lastSeenAt={device.lastSeenAt}
             expiresAt={device.expiresAt}
@@ -101,6 +107,18 @@ function Header({ device }: { device: Device }) {
         ) : null}
       </div>
       <DeviceActions device={device} title={title} />
+      {device.suspension ? (
+        <Notice tone="bad" icon={<Ban aria-hidden />} className="w-full">
+          <p>
+            Suspended <Ago at={device.suspension.since} />:{" "}
+            <strong className="font-medium">{categoryWords(device.suspension.category)}</strong>. It is turned
+            away, and requests to it fail, until it is resumed.
+          </p>
+          {device.suspension.description ? (
+            <p className="mt-1 whitespace-pre-line text-muted">{device.suspension.description}</p>
+          ) : null}
+        </Notice>
+      ) : null}
       {device.rebootstrapPending ? (
         <Notice icon={<RefreshCcw aria-hidden />} className="w-full">
           Its next registration will be refused, so that it goes back to the bootstrap server.

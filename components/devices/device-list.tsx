@@ -8,7 +8,7 @@ import type { QueryOutput } from "@/server/portal/queries";
 import { plural } from "../format";
 import { LoadError } from "../load-error";
 import { STATES } from "../states";
-import { Expiry, Reachable, StateBadge } from "../status";
+import { DeviceBadge, Expiry, Reachable } from "../status";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
 import { cn } from "../ui/cn";
@@ -33,7 +33,7 @@ const columns = column.columns([
   column.display({
     id: "state",
     header: "State",
-    cell: ({ row }) => <StateBadge state={row.original.state} />,
+    cell: ({ row }) => <DeviceBadge device={row.original} />,
   }),
   column.display({ id: "reach", header: "Reachable", cell: ({ row }) => <Reachable {...row.original} /> }),
   column.display({ id: "address", header: "Address", cell: ({ row }) => <Address device={row.original} /> }),
@@ -72,6 +72,7 @@ export function DeviceList() {
   const { data, error, isPending, isPlaceholderData, refetch } = useData("devices", devicesQuery(params), {
     keep: true,
   });
+  const groups = useData("groups", {});
   const table = useTable({ features, columns, data: data?.rows ?? NOBODY, getRowId: (row) => row.id });
 
   const sortBy = (sort: Sort) => {
@@ -82,7 +83,7 @@ export function DeviceList() {
 
   if (error && !data) return <LoadError message={error.message} retry={() => void refetch()} />;
   const everything = data ? Object.values(data.counts).reduce((sum, count) => sum + count, 0) : 0;
-  const filtered = params.search !== "" || params.state !== "all";
+  const filtered = params.search !== "" || params.state !== "all" || params.group !== "";
   if (data && everything === 0 && !filtered) return <NoDevices />;
 
   return (
@@ -105,8 +106,26 @@ export function DeviceList() {
                 label: STATES[state].label,
                 count: data?.counts[state] ?? 0,
               })),
+            { value: "suspended", label: "Suspended" },
           ]}
         />
+        {groups.data?.length || params.group ? (
+          <label className="flex items-center gap-2 text-muted text-sm">
+            <span className="sr-only sm:not-sr-only">Group</span>
+            <select
+              className="h-8 max-w-48 rounded-md border border-line-strong bg-surface px-2 text-ink text-sm"
+              value={params.group}
+              onChange={(event) => void setParams({ group: event.target.value, page: 1 })}
+            >
+              <option value="">All devices</option>
+              {groups.data?.map(({ id, name, devices }) => (
+                <option key={id} value={id}>
+                  {name} ({devices})
+                </option>
+              ))}
+            </select>
+          </label>
+        ) : null}
         <label className="flex items-center gap-2 text-muted text-sm lg:hidden">
           <span className="sr-only sm:not-sr-only">Sort by</span>
           <select
@@ -139,7 +158,10 @@ export function DeviceList() {
             icon={<Search />}
             title="No device is like that"
             action={
-              <Button size="md" onClick={() => void setParams({ search: "", state: "all", page: 1 })}>
+              <Button
+                size="md"
+                onClick={() => void setParams({ search: "", state: "all", group: "", page: 1 })}
+              >
                 Show all devices
               </Button>
             }
@@ -270,7 +292,7 @@ function Card({ device }: { device: Row }) {
     <li className="relative grid grid-cols-1 gap-2.5 px-4 py-3.5 hover:bg-hover/60">
       <div className="flex items-start justify-between gap-3">
         <Identity device={device} />
-        <StateBadge state={device.state} />
+        <DeviceBadge device={device} />
       </div>
       <div className="flex flex-wrap items-center gap-x-4 gap-y-1 text-muted text-xs">
         <Reachable {...device} />

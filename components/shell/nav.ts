@@ -2,6 +2,7 @@ import {
   AppWindow,
   Award,
   BookOpen,
+  Boxes,
   Building2,
   ClipboardList,
   Cpu,
@@ -35,6 +36,7 @@ const places: { title: string | null; items: Place[] }[] = [
     items: [
       { href: "/", label: "Overview", icon: LayoutDashboard },
       { href: "/devices", label: "Devices", icon: Cpu },
+      { href: "/groups", label: "Groups", icon: Boxes },
       { href: "/knocks", label: "Knocks", icon: DoorClosed },
     ],
   },

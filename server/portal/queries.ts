@@ -12,6 +12,7 @@ import {
   listDeliveriesInput,
 } from "@/server/services/channels/of-account";
 import type { Context } from "@/server/services/context";
+import { searchDeviceGroups } from "@/server/services/device-groups/search";
 import { getDevice, getDeviceInput } from "@/server/services/devices/get";
 import { getDeviceInterest, getDeviceInterestInput } from "@/server/services/devices/interest";
 import { listDevices, listDevicesInput } from "@/server/services/devices/list";
@@ -114,6 +115,7 @@ export const queries = {
   applications: query(nothing, applicationsWithKeys),
   channels: query(nothing, (ctx) => listAccountChannels(ctx)),
   deliveries: query(listDeliveriesInput, listDeliveries),
+  groups: query(nothing, async (ctx) => (await searchDeviceGroups(ctx, { limit: 1000 })).rows),
   interest: query(getDeviceInterestInput, getDeviceInterest),
   users: query(nothing, usersWithInvitations),
   accounts: query(nothing, async (ctx) => (await searchAccounts(ctx, { limit: 1000 })).rows),

@@ -11,7 +11,7 @@ export const metadata: Metadata = { title: "Devices" };
 const load = createLoader(devicesParams);
 
 export default async function DevicesPage({ searchParams }: { searchParams: Promise<SearchParams> }) {
-  const state = await prefetch(["devices", devicesQuery(await load(searchParams))]);
+  const state = await prefetch(["devices", devicesQuery(await load(searchParams))], ["groups", {}]);
   return (
     <HydrationBoundary state={state}>
       <PageHeader title="Devices">
