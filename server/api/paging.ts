@@ -47,7 +47,7 @@ export function pageOf(query: PageQuery, filters: Filter[], counted = false): Pa
 export function list<T, V>(query: PageQuery, page: Page<T>, serialize: (row: T) => V) {
   return {
     object: "list" as const,
-    data: page.rows.map(serialize),
+    data: page.rows.map((row) => serialize(row)),
     has_more: page.more,
     limit: query.limit ?? DEFAULT,
     order: query.order ?? ("ASC" as const),
