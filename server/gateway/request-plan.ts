@@ -7,7 +7,6 @@ import {
   parsePath,
   resourceDefinition,
 } from "@/server/lwm2m";
-import type { TransportKind } from "@/server/transport";
 
 /** What an application's request comes to on a device. */
 export type RequestOperation = "read" | "write" | "execute" | "create" | "delete" | "configure";
@@ -140,7 +139,7 @@ export interface Ending {
 }
 
 /** What an application is told when there is no answer. */
-export function endingOf(failure: CoapFailure, transport: TransportKind): Ending {
+export function endingOf(failure: CoapFailure, transport: string): Ending {
   switch (failure.kind) {
     case "timeout":
       return { status: 504, error: "TIMEOUT" };

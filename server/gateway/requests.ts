@@ -3,7 +3,6 @@ import type { Clock, Timer } from "@/server/clock";
 import { CoapFailure, type CoapResponse } from "@/server/coap";
 import type { Entry, GroupCommit, PrismaClient } from "@/server/db";
 import { ContentError, type Path, pathLevel } from "@/server/lwm2m";
-import type { EventData } from "@/server/services/events/types";
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
 import { MAX_AGE_SECONDS } from "@/server/services/requests/cached-value";
@@ -34,7 +33,7 @@ import type { Timeline } from "./timeline";
 
 const HOUR_MS = 3_600_000;
 /** Requests that may wait for one device. */
-export const QUEUE_LENGTH = 20;
+const QUEUE_LENGTH = 20;
 /** How long an answer may take once the request was sent, and how much longer for each block of a big one. */
 const ATTEMPT_MS = 120_000;
 const BLOCK_MS = 500;
@@ -57,7 +56,10 @@ const WORDS: Readonly<Record<string, string>> = {
   CONNECTION_FAILED: "the connection ended",
 };
 
-export type RequestRefusal = (typeof requestRefusals)[number];
+/** What makes a request the same as another, beside its payload. */
+const ASKED = ["ownerId", "asyncId", "method", "uri", "accept", "contentType"] as const;
+
+type RequestRefusal = (typeof requestRefusals)[number];
 
 export interface RequestOptions {
   db: PrismaClient;
@@ -149,7 +151,8 @@ export class DeviceRequests {
   /** Takes a request, or says why not; it is on disk when this resolves. */
   async enqueue(input: DeviceRequestInput): Promise<{ refused: RequestRefusal | null }> {
     const { directory, clock, commit, presence } = this.options;
-    const { accountId, deviceId, ownerId, asyncId, actor, method, uri, accept, contentType } = input;
+    const { noResponse, retry, expirySeconds, ...asked } = input;
+    const { accountId, deviceId, method, uri } = asked;
     const device = directory.byId(deviceId);
     if (!device || device.accountId !== accountId) return { refused: "DEVICE_NOT_FOUND" };
     if (device.suspended) return { refused: "DEVICE_BLOCKED" };
@@ -159,19 +162,11 @@ export class DeviceRequests {
     const path = readUri(uri)?.path;
     if (!path || !this.options.mayHave(registration, path)) return { refused: "RESOURCE_NOT_FOUND" };
     const payload = Buffer.from(input.payload, "base64");
-    if (input.noResponse)
-      return { refused: this.#tell(registration, { method, uri, accept, contentType, payload }) };
+    if (noResponse) return { refused: this.#tell(registration, { ...asked, payload }) };
 
     const waiting = this.#lines.get(deviceId)?.requests ?? [];
     const same = waiting.find(
-      (one) =>
-        one.ownerId === ownerId &&
-        one.asyncId === asyncId &&
-        one.method === method &&
-        one.uri === uri &&
-        one.accept === accept &&
-        one.contentType === contentType &&
-        payload.equals(one.payload),
+      (one) => payload.equals(one.payload) && ASKED.every((part) => one[part] === asked[part]),
     );
     if (same) {
       // Asked again by a client that did not hear that it was taken.
@@ -182,22 +177,14 @@ export class DeviceRequests {
 
     const sleeps = registration.queueMode === 1;
     const row: RequestRow & Pick<Waiting, "accountId" | "method"> = {
+      ...asked,
       id: newId(now),
-      accountId,
-      deviceId,
-      ownerId,
-      asyncId,
-      actor,
-      method,
-      uri,
-      accept,
-      contentType,
       payload,
-      retriesLeft: input.retry ?? (sleeps ? 2 : 0),
+      retriesLeft: retry ?? (sleeps ? 2 : 0),
       // What goes out at once is marked in the commit that takes it.
       sent: mustNotRepeat(method) && waiting.length === 0 && presence.awake(registration),
       createdAt: now,
-      expiresAt: now + (input.expirySeconds ? input.expirySeconds * 1000 : (sleeps ? 72 : 2) * HOUR_MS),
+      expiresAt: now + (expirySeconds === null ? (sleeps ? 72 : 2) * HOUR_MS : expirySeconds * 1000),
     };
     const desired = this.#desired(row);
     const request = this.#join(
@@ -427,7 +414,7 @@ export class DeviceRequests {
     failure: CoapFailure,
   ): Promise<void> {
     const { directory, clock } = this.options;
-    const ending = endingOf(failure, registration.transport as NonNullable<typeof peer>["transport"]);
+    const ending = endingOf(failure, registration.transport);
     const final = failure.kind === "too_large" || failure.kind === "bad_response";
     const now = directory.registrationOf(request.deviceId)?.peer;
     const moved =
@@ -442,10 +429,10 @@ export class DeviceRequests {
     }
   }
 
-  #note(request: Waiting, progress: Partial<Pick<RequestRow, "sent" | "retriesLeft">>): Promise<void> {
+  async #note(request: Waiting, progress: Partial<Pick<RequestRow, "sent" | "retriesLeft">>): Promise<void> {
+    const { id, sent, retriesLeft } = { ...request, ...progress };
+    await this.options.commit.add(updateRequest, { id, sent, retriesLeft });
     Object.assign(request, progress);
-    const { id, sent, retriesLeft } = request;
-    return this.options.commit.add(updateRequest, { id, sent, retriesLeft });
   }
 
   #endAll(deviceId: string, ending: Ending): void {
@@ -454,18 +441,15 @@ export class DeviceRequests {
 
   /** It comes to nothing. */
   #end(request: Waiting, { status, error }: Ending, answer: { code?: string } = {}): void {
-    const path = readUri(request.uri)?.path;
-    if (path && !request.ended && this.options.directory.byId(request.deviceId))
+    const plan = planRequest({ ...request, accept: null, contentType: null });
+    // A device that was deleted has no timeline.
+    if (plan && !request.ended && this.options.directory.byId(request.deviceId)) {
+      const { path, operation } = plan;
       this.options.timeline.note("resource.failed", {
         ...aboutOf(request),
-        data: {
-          path,
-          ...nameOf(path),
-          operation: planRequest(request)?.operation ?? FALLBACKS[request.method],
-          reason: WORDS[error] ?? error,
-          ...answer,
-        },
+        data: { path, ...nameOf(path), operation, reason: WORDS[error] ?? error, ...answer },
       });
+    }
     this.#settle(request, { id: request.asyncId, status, payload: "", error });
   }
 
@@ -547,14 +531,6 @@ function argumentsOf(payload: Uint8Array): string {
   const text = Buffer.from(payload).toString("utf8", 0, 400);
   return /[\p{Cc}\uFFFD]/u.test(text) ? "" : text.slice(0, 200);
 }
-
-/** What a request is that cannot be understood, by its method. */
-const FALLBACKS: Readonly<Record<Waiting["method"], EventData<"resource.failed">["operation"]>> = {
-  GET: "read",
-  PUT: "write",
-  POST: "execute",
-  DELETE: "delete",
-};
 
 /** Done twice, these are something else than done once. */
 function mustNotRepeat(method: Waiting["method"]): boolean {
