@@ -29,6 +29,7 @@ import { portalCredentials } from "./portal/tls";
 import { runProcess } from "./process";
 import { ensureInstance } from "./services/instance/ensure";
 import { ensureAdministrator, issueSetupToken } from "./services/instance/setup";
+import { recoverRenewals } from "./services/renewals/recover";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Requests that are under way may finish; then the rest is cut. */
@@ -58,6 +59,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   const ctx = contextFor({ kind: "system" });
   await ensureInstance(ctx, { publicHost: config.publicHost });
   if (config.admin) await ensureAdministrator(ctx, config.admin);
+  await recoverRenewals(ctx);
 
   // next-auth takes its address from the forwarded headers, which normalizeForwarded makes true for each request.
   // biome-ignore-start lint/style/noProcessEnv: libraries are told here, nothing is read

@@ -3,16 +3,22 @@ import { accountTwins } from "./accounts/twins";
 import { apiKeys } from "./api-keys/routes";
 import { accessKeys, applications } from "./applications/routes";
 import { auditLog } from "./audit-log/routes";
+import { certificateEnrollments } from "./certificate-enrollments/routes";
+import { certificateIssuers } from "./certificate-issuers/routes";
 import { developerCertificates } from "./developer-certificates/routes";
 import { deviceEvents } from "./device-events/routes";
+import { deviceGroups } from "./device-groups/routes";
 import { deviceLogs } from "./device-logs/routes";
+import { deviceQueries } from "./device-queries/routes";
 import { deviceRequests } from "./device-requests/routes";
+import { deviceSuspension } from "./device-suspension/routes";
 import { devices } from "./devices/routes";
 import { echoes } from "./echo/routes";
 import { endpointResources } from "./endpoints/resources";
 import { endpoints } from "./endpoints/routes";
 import type { Operation } from "./operation";
 import { policyGroups } from "./policy-groups/routes";
+import { serverCredentials } from "./server-credentials/routes";
 import { subscriptions } from "./subscriptions/routes";
 import { trustedCertificates } from "./trusted-certificates/routes";
 import { invitations, users } from "./users/routes";
@@ -33,6 +39,9 @@ const governed: readonly Operation[] = [
 export const operations: readonly Operation[] = [
   ...devices,
   ...deviceEvents,
+  ...deviceGroups,
+  ...deviceQueries,
+  ...deviceSuspension,
   ...deviceLogs,
   ...echoes,
   ...endpoints,
@@ -40,6 +49,9 @@ export const operations: readonly Operation[] = [
   ...deviceRequests,
   ...subscriptions,
   ...developerCertificates,
+  ...certificateEnrollments,
+  ...certificateIssuers,
+  ...serverCredentials,
   ...accounts,
   ...auditLog,
   ...governed,

@@ -91,6 +91,18 @@ describe("every route", () => {
     const { invited } = await createUser(owner.ctx, { email: "foreign@example.com" });
     const [limitation] = listLimitations(owner.ctx);
     const entry = await db.auditEntry.findFirstOrThrow({ where: { accountId: owner.id } });
+    const renewal = newId();
+    await db.certificateEnrollment.create({
+      data: {
+        id: renewal,
+        accountId: owner.id,
+        deviceId: device,
+        certificateName: "LWM2M",
+        createdAt: now,
+        updatedAt: now,
+      },
+    });
+    const issuers = await bench.call(owner.admin, "GET", "/v3/certificate-issuer-configurations/lwm2m");
     const ids: Record<string, string> = {
       id: device,
       device_id: device,
@@ -98,6 +110,9 @@ describe("every route", () => {
       device_log_id: event,
       device_group_id: deviceGroup.id,
       query_id: deviceQuery.id,
+      certificate_name: "LWM2M",
+      certificate_enrollment_id: renewal,
+      certificate_issuer_configuration_id: issuers.body.id,
       resource_path: "3/0/0",
       certificate_id: certificate.id,
       cert_id: certificate.id,
@@ -120,6 +135,9 @@ describe("every route", () => {
       "POST /v3/device-groups/{device_group_id}/devices/add": { body: { device_id: device } },
       "POST /v3/device-groups/{device_group_id}/devices/remove": { body: { device_id: device } },
       "PUT /v3/device-queries/{query_id}": { body: { name: "mine now", query: "" } },
+      "PUT /v3/certificate-issuer-configurations/{certificate_issuer_configuration_id}": {
+        body: { certificate_issuer_id: null },
+      },
       "POST /v3/devices/{id}/suspend": { body: { category: "other" } },
       "POST /v3/devices/{id}/resume": { body: { category: "other" } },
     };
