@@ -98,6 +98,7 @@ async function send(
     deviceId: params.device_id,
     asyncId: id,
     method,
+    // What is a question mark here was an encoded one, and begins no query.
     uri: `${params.resource_path.replaceAll("?", "%3F")}${search && `?${search}`}`,
     accept: accepted({ raw }),
     ...(carries && { contentType: mediaType(raw.contentType), payload: raw.body }),

@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { DeviceRequestInput } from "@/server/bus/messages";
+import { ServiceError } from "@/server/services/errors";
 import { newId } from "@/server/services/ids";
 import { requestUri } from "@/server/services/requests/send";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
@@ -152,6 +154,29 @@ describe("device requests", () => {
       ["/3/-1", null],
     ])
       expect(requestUri(given as string)).toBe(plain);
+  });
+
+  it("have nothing but a path and a query that fits the protocol, whatever is asked for", () => {
+    const number = fc.oneof(fc.nat(70_000).map(String), fc.string({ maxLength: 3 }));
+    const text = fc.oneof(
+      fc.string({ unit: "grapheme", maxLength: 40 }),
+      fc
+        .tuple(fc.array(number, { maxLength: 5 }), fc.string({ maxLength: 300 }))
+        .map(([path, query]) => `/${path.join("/")}?${query}`),
+    );
+    fc.assert(
+      fc.property(text, (given) => {
+        let uri: string | null;
+        try {
+          uri = requestUri(given);
+        } catch (error) {
+          return expect(error).toBeInstanceOf(ServiceError);
+        }
+        if (uri === null) return;
+        expect(uri).toMatch(/^(\/\d{1,5}){1,4}(\?.+)?$/s);
+        expect(requestUri(uri)).toBe(uri);
+      }),
+    );
   });
 });
 
