@@ -4,6 +4,7 @@ import { MigrationError } from "@/server/db";
 import { BundleError } from "@/server/pki";
 import { ServiceError } from "@/server/services/errors";
 import type { Command } from "./command";
+import { accountCommands } from "./commands/accounts";
 import { certificateCommands } from "./commands/certs";
 import { deviceCommands } from "./commands/devices";
 import { instanceCommands } from "./commands/instance";
@@ -16,6 +17,7 @@ const commands: readonly Command[] = [
   ...certificateCommands,
   ...deviceCommands,
   ...runCommands,
+  ...accountCommands,
   ...instanceCommands,
 ];
 

@@ -112,6 +112,32 @@ describe("accounts", () => {
     await db.$disconnect();
   });
 
+  it("are made with an administrator each, and listed", async () => {
+    expect(await run("accounts list")).toMatchObject({ code: 0, out: "", err: "There are no accounts.\n" });
+    expect(await run("accounts create Acme")).toMatchObject({ code: 2, out: "" });
+    expect((await run("accounts create Acme --admin ada@example.com")).out).toMatch(/^[A-Za-z0-9_-]{20}\n$/);
+    expect(
+      await run("accounts create Second --admin bob@example.com --password-stdin", "correct horse"),
+    ).toEqual({ code: 0, out: "", err: "Account made.\n" });
+    expect(await run("accounts create Third --admin BOB@example.com")).toMatchObject({ code: 1, out: "" });
+    expect(JSON.parse((await run("accounts list --json")).out)).toMatchObject([
+      { name: "Acme", status: "ACTIVE" },
+      { name: "Second", status: "ACTIVE" },
+    ]);
+    expect((await run("accounts list")).out).toMatch(
+      /^ID +NAME +STATUS +CREATED\n[0-9a-f]{32} +Acme +ACTIVE /,
+    );
+    const db = await openDatabase(loadConfig(env));
+    const users = await db.user.findMany({
+      select: { email: true, role: true, account: { select: { name: true } } },
+    });
+    expect(users).toEqual([
+      { email: "ada@example.com", role: "administrator", account: { name: "Acme" } },
+      { email: "bob@example.com", role: "administrator", account: { name: "Second" } },
+    ]);
+    await db.$disconnect();
+  });
+
   it("are chosen by ID or name", async () => {
     await createAdmin();
     const db = await openDatabase(loadConfig(env));
@@ -138,6 +164,10 @@ describe("keys", () => {
     const listed = await run("keys list");
     expect(listed.out).toMatch(/^ID +NAME +STATUS +LAST USED +CREATED\n[0-9a-f]{32} +ci +ACTIVE +– /);
     expect(listed.out).not.toContain(made.out.trim().slice(-32));
+    expect((await run("keys create reader --scopes connect,read")).code).toBe(0);
+    expect(JSON.parse((await run("keys list --json")).out)[0].scopes).toEqual(["read", "connect"]);
+    expect(await run("keys create none --scopes read,all")).toMatchObject({ code: 2, out: "" });
+    expect(await run("keys remove reader")).toMatchObject({ code: 0 });
     expect(await run("keys remove nothing")).toMatchObject({
       code: 1,
       err: "There is no API key “nothing”.\n",
