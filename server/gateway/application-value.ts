@@ -1,3 +1,4 @@
+import type { ResourceValue } from "@/server/bus/messages";
 import type { CoapResponse } from "@/server/coap";
 import {
   ContentError,
@@ -44,13 +45,18 @@ export function forApplication(path: Path, content: Content, rootPath = "/"): Ap
   try {
     const [only, ...more] = decodeContent(contentFormat, payload, path, rootPath);
     if (only?.path !== path || more.length > 0) return asSent(content);
-    const turned = only.value.type === "opaque" ? ContentFormat.opaque : ContentFormat.text;
-    return asSent({ contentFormat: turned, payload: encodeContent(turned, path, only.value) });
+    return ofValue(path, only.value);
   } catch (error) {
     // What cannot be read here may well mean something to the application.
     if (error instanceof ContentError) return asSent(content);
     throw error;
   }
+}
+
+/** A single value, as text or, an opaque one, as its bytes; throws ContentError. */
+export function ofValue(path: Path, value: ResourceValue): ApplicationValue {
+  const contentFormat = value.type === "opaque" ? ContentFormat.opaque : ContentFormat.text;
+  return asSent({ contentFormat, payload: encodeContent(contentFormat, path, value) });
 }
 
 const base64 = (bytes: Uint8Array): string =>

@@ -46,22 +46,25 @@ export class DeviceExchange {
   }
 
   /** Starts to observe a path in the format that suits the device; rejects with CoapFailure. */
-  observe(
+  async observe(
     registration: LiveRegistration,
     path: Path,
     onnotification: (response: CoapResponse) => void,
   ): Promise<CoapObservation> {
-    const request: CoapRequest = {
-      method: "GET",
-      ...this.#common(registration, path),
-      ...preferred(registration, path),
-    };
-    return this.#heed(registration, (peer) =>
-      this.options.coap().observe(peer, request, (notification) => {
-        this.options.presence.heard(registration);
-        onnotification(notification);
-      }),
-    );
+    const { accept } = preferred(registration, path);
+    const ask = (wish: { accept?: number }) =>
+      this.#heed(registration, (peer) =>
+        this.options
+          .coap()
+          .observe(peer, { method: "GET", ...this.#common(registration, path), ...wish }, (notification) => {
+            this.options.presence.heard(registration);
+            onnotification(notification);
+          }),
+      );
+    if (accept === undefined) return ask({});
+    const observation = await ask({ accept });
+    // Who refuses the format asked for may choose itself.
+    return observation.first.code === "4.06" ? ask({}) : observation;
   }
 
   /** The values in what a device sent for a path; throws ContentError. */
@@ -114,11 +117,6 @@ export class DeviceExchange {
 /** The path on the device, below its root. */
 export function segments(registration: LiveRegistration, path: Path): string[] {
   return `${registration.rootPath}${path.slice(1)}`.split("/").filter(Boolean);
-}
-
-/** The path that a link of the device stands for. */
-export function withoutRoot(target: string, rootPath: string): Path {
-  return target.startsWith(rootPath) ? `/${target.slice(rootPath.length)}` : target;
 }
 
 /**

@@ -5,11 +5,9 @@ import { CoapEndpoint, type RequestHandler } from "@/server/coap";
 import { type Config, uriHost } from "@/server/config";
 import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
-import { mayHave } from "@/server/lwm2m";
 import { DeviceCertificateIssuer } from "@/server/pki";
 import { pruneAuditLog } from "@/server/services/audit/prune";
 import type { Context } from "@/server/services/context";
-import { readLinks } from "@/server/services/devices/links";
 import { pruneEvents } from "@/server/services/events/prune";
 import { loadAuthority } from "@/server/services/instance/authorities";
 import {
@@ -29,12 +27,15 @@ import { Directory } from "./directory";
 import { CertificateEnrolment } from "./est";
 import { DeviceExchange } from "./exchange";
 import { identityOf } from "./identity";
+import { endNotice } from "./notices";
 import { Notifier } from "./notifier";
 import { DeviceOperations } from "./operations";
 import { Presence } from "./presence";
 import { RegistrationServer } from "./registration/server";
 import { DeviceRequests } from "./requests";
 import { createSessionStore } from "./session-store";
+import { Structures } from "./structures";
+import { Subscriptions } from "./subscriptions";
 import { Timeline } from "./timeline";
 import { TrustBook } from "./trust";
 
@@ -139,7 +140,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const enrolment = new CertificateEnrolment(issuer, clock, certificateLifetimeMs);
     const presence = new Presence(clock);
     const exchange = new DeviceExchange({ clock, coap: () => lwm2m, commit, presence, publish: tell });
-    const operations: DeviceOperations = new DeviceOperations({
+    const structures = new Structures();
+    const unobserved = (error: unknown) => log.error({ err: error }, "observing failed");
+    const subscriptions = new Subscriptions({
       clock,
       db,
       coap: () => lwm2m,
@@ -148,9 +151,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       timeline,
       presence,
       exchange,
+      notifier,
+      structures,
       publish: tell,
+      onerror: unobserved,
     });
-    await operations.load();
+    await subscriptions.load();
+    const operations = new DeviceOperations({
+      clock,
+      directory,
+      commit,
+      timeline,
+      presence,
+      exchange,
+      subscriptions,
+      structures,
+    });
     const requests = new DeviceRequests({
       db,
       clock,
@@ -160,15 +176,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       exchange,
       notifier,
       timeline,
-      mayHave: (registration, path) => {
-        const links = readLinks(registration);
-        return links !== null && mayHave(links, path);
-      },
+      mayHave: (registration, path) => structures.of(registration).mayHave(path),
       onerror: (error) => log.error({ err: error }, "a request to a device could not be dealt with"),
     });
     await requests.load();
-    presence.oncontact = (registration) => requests.heard(registration);
-    const unobserved = (error: unknown) => log.error({ err: error }, "observing anew failed");
+    presence.oncontact = (registration) => {
+      requests.heard(registration);
+      subscriptions.heard(registration).catch(unobserved);
+    };
     const registrations: RegistrationServer = new RegistrationServer({
       clock,
       directory,
@@ -179,16 +194,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       registrationLifetime: (accountId) => accounts.get(accountId).registrationLifetime,
       enrolment,
       coap: () => lwm2m,
-      onregistered: (registration) => void operations.registered(registration).catch(unobserved),
-      onmoved: (registration) => void operations.moved(registration).catch(unobserved),
-      onended: (registration) => operations.ended(registration),
+      structures,
+      notifier,
+      onregistering: (registration) => subscriptions.registering(registration),
+      onending: (registration) => subscriptions.ending(registration),
+      onregistered: (registration) => void subscriptions.registered(registration).catch(unobserved),
+      onupdated: (registration) => void subscriptions.updated(registration).catch(unobserved),
+      onmoved: (registration) => void subscriptions.moved(registration).catch(unobserved),
+      onended: (registration) => subscriptions.ended(registration),
       onleft: (registration) => {
-        operations.left(registration);
-        requests.left(registration.deviceId);
+        subscriptions.left(registration);
+        if (directory.byId(registration.deviceId)?.suspended) requests.blocked(registration.deviceId);
+        else requests.left(registration.deviceId);
       },
       onchange,
       onheard: (registration) => presence.heard(registration),
-      onsend: (registration, request) => operations.sent(registration, request),
+      onsend: (registration, request) => subscriptions.sent(registration, request),
     });
     const bootstrap: BootstrapServer = new BootstrapServer({
       clock,
@@ -197,6 +218,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       admissions,
       commit,
       timeline,
+      notifier,
       issuer,
       enrolment,
       usesEst: (accountId) => accounts.get(accountId).deviceKeys,
@@ -212,7 +234,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       certificateLifetimeMs,
       registrationLifetime: (accountId) => accounts.get(accountId).registrationLifetime ?? DEFAULT_LIFETIME_S,
       onchange,
-      onended: (registration) => operations.ended(registration),
+      onended: (registration) => subscriptions.ended(registration),
       onerror: (error) => log.error({ err: error }, "a bootstrap session failed"),
     });
 
@@ -343,12 +365,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       lwm2m.attach(peer);
     }
 
-    operations.resume().catch(unobserved);
+    // Devices that were suspended while nobody was here, or whose certificate is no longer trusted.
+    await registrations.expel(directory.registrations());
+    subscriptions.resume().catch(unobserved);
     closers.push(() => requests.stop());
     requests.resume();
 
     const endSessions = (gone: (peer: Peer) => boolean) => {
       for (const { listener } of listeners) for (const peer of listener.peers()) if (gone(peer)) peer.close();
+    };
+    const isOf = (deviceId: string) => (peer: Peer) => {
+      const identity = identityOf(peer);
+      return identity?.kind === "lwm2m" && identity.deviceId === deviceId;
     };
     const handlers: BusHandlers = {
       ping: () => ({
@@ -369,18 +397,27 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
           return gone.has(caId ?? "");
         });
         for (const caId of gone) if (!trust.has(caId)) directory.forgetCa(caId);
+        await registrations.expel(directory.registrations());
         return { trusted: trust.size };
       },
       "device.request": (input) => requests.enqueue(input),
-      "subscription.put": () => ({ state: null, refused: "DEVICE_NOT_FOUND" }),
-      "subscription.remove": () => ({ removed: 0 }),
-      "subscription.list": () => ({ paths: [] }),
+      "subscription.put": (input) => subscriptions.put(input),
+      "subscription.remove": (input) => subscriptions.remove(input),
+      "subscription.list": (input) => subscriptions.list(input),
       "owner.reload": async ({ accountId, ownerId }) => {
         await notifier.reload(accountId, ownerId);
+        await subscriptions.reload(ownerId);
         await requests.reloadOwner(ownerId);
         return {};
       },
-      "device.suspension": () => ({}),
+      "device.suspension": async ({ accountId, deviceId }) => {
+        const device = await directory.admit(db, deviceId);
+        if (device?.accountId !== accountId || !device.suspended) return {};
+        const registration = directory.registrationOf(deviceId);
+        if (registration) await registrations.expel([registration]);
+        endSessions(isOf(deviceId));
+        return {};
+      },
       "account.reload": async () => {
         await accounts.load();
         return {};
@@ -396,18 +433,23 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         await directory.admit(db, deviceId);
         return {};
       },
-      "device.removed": ({ accountId, deviceId }) => {
+      "device.removed": async ({ accountId, deviceId }) => {
         const device = directory.byId(deviceId);
         if (!device || device.accountId !== accountId) return {};
         const registration = directory.removeDevice(deviceId);
-        if (registration) operations.left(registration);
+        if (registration) {
+          const at = clock.now();
+          const rows = [
+            ...subscriptions.ending(registration),
+            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)),
+          ];
+          subscriptions.left(registration);
+          await commit.addAll(rows);
+          notifier.written(accountId, rows);
+        }
         requests.left(deviceId);
-        endSessions((peer) => {
-          const identity = identityOf(peer);
-          return (
-            peer === registration?.peer || (identity?.kind === "lwm2m" && identity.deviceId === deviceId)
-          );
-        });
+        registration?.peer?.close();
+        endSessions(isOf(deviceId));
         return {};
       },
     };

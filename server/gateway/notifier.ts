@@ -47,6 +47,7 @@ export class Notifier {
   readonly #queued = new Map<string, number>();
   readonly #untold = new Map<string, string>();
   #telling: Timer | null = null;
+  #generation = 0;
   #reloaded: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: NotifierOptions) {}
@@ -93,12 +94,26 @@ export class Notifier {
     return this.#channels.has(accountId);
   }
 
+  /** Whether anybody of the account has pre-subscriptions. */
+  hasPresubscriptions(accountId: string): boolean {
+    return this.#presubscribed.has(accountId);
+  }
+
   /** Owners of an account with pre-subscriptions. */
   *presubscriptions(
     accountId: string,
   ): IterableIterator<[ownerId: string, wanted: readonly PresubscriptionFacts[]]> {
     for (const ownerId of this.#presubscribed.get(accountId) ?? [])
-      yield [ownerId, this.#owners.get(ownerId)?.presubscriptions ?? []];
+      yield [ownerId, this.presubscriptionsOf(ownerId)];
+  }
+
+  presubscriptionsOf(ownerId: string): readonly PresubscriptionFacts[] {
+    return this.#owners.get(ownerId)?.presubscriptions ?? [];
+  }
+
+  /** Rises with every change of pre-subscriptions. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /**
@@ -107,11 +122,14 @@ export class Notifier {
    */
   broadcast(accountId: string, kind: NotificationKind, makeBody: () => string): Entry[] {
     const owners = this.#channels.get(accountId);
-    if (!owners) return [];
-    const body = makeBody();
+    return owners ? this.entries(owners, kind, makeBody()) : [];
+  }
+
+  /** Rows with the same body (JSON) for several owners. */
+  entries(ownerIds: Iterable<string>, kind: NotificationKind, body: string): Entry[] {
     const size = Buffer.byteLength(body);
     const at = this.options.clock.now();
-    return [...owners].map((ownerId) => this.#entry({ ownerId, kind, body, size, at }));
+    return Array.from(ownerIds, (ownerId) => this.#entry({ ownerId, kind, body, size, at }));
   }
 
   /** A row for one owner, whether it has a channel or not. */
@@ -119,13 +137,16 @@ export class Notifier {
     return this.#entry(notificationRow(ownerId, kind, body, this.options.clock.now()));
   }
 
-  /**
-   * The rows are on disk: whoever delivers for these owners (everybody with a channel, for a broadcast) is told, soon
-   * and once for many.
-   */
-  committed(accountId: string, ownerIds: Iterable<string> = this.#channels.get(accountId) ?? []): void {
+  /** The rows are on disk: whoever delivers for these owners is told, soon and once for many. */
+  committed(accountId: string, ownerIds: Iterable<string>): void {
     for (const ownerId of ownerIds) this.#untold.set(ownerId, accountId);
     if (this.#untold.size > 0) this.#telling ??= this.options.clock.after(TELL_DELAY_MS, () => this.#tell());
+  }
+
+  /** The same for the owners whose rows were in this commit. */
+  written(accountId: string, entries: readonly Entry[]): void {
+    for (const [statement, row] of entries)
+      if (statement === putNotification) this.committed(accountId, [(row as NotificationRow).ownerId]);
   }
 
   /** Drops what is too old or too much, oldest first. */
@@ -136,6 +157,7 @@ export class Notifier {
 
   #put(ownerId: string, owner: Owner): void {
     const { accountId, channel, presubscriptions } = owner;
+    if (presubscriptions.length + this.presubscriptionsOf(ownerId).length > 0) this.#generation++;
     if (channel || presubscriptions.length > 0) this.#owners.set(ownerId, owner);
     else this.#owners.delete(ownerId);
     include(this.#channels, accountId, ownerId, channel);

@@ -1,30 +1,20 @@
-import type { BusEvent, OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
+import type { OperationResult, PathValue, ResourceValue } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
-import {
-  type AdoptedObservation,
-  type CoapEndpoint,
-  CoapFailure,
-  type CoapResponse,
-  type IncomingRequest,
-  type OutgoingResponse,
-} from "@/server/coap";
-import type { GroupCommit, PrismaClient } from "@/server/db";
-import { ContentError, decodeContent, encodeContent, type Path, parseLinks } from "@/server/lwm2m";
+import { CoapFailure, type CoapResponse } from "@/server/coap";
+import type { GroupCommit } from "@/server/db";
+import { ContentError, encodeContent, type Path } from "@/server/lwm2m";
 import { ServiceError } from "@/server/services/errors";
 import type { EventData } from "@/server/services/events/types";
-import {
-  markRebootstrap,
-  putObservation,
-  removeObservation,
-} from "@/server/services/registrations/statements";
-import { type Directory, endsObservations, type LiveRegistration } from "./directory";
-import { type DeviceExchange, nameOf, preferred, segments, told, withoutRoot } from "./exchange";
+import { markRebootstrap } from "@/server/services/registrations/statements";
+import type { Directory, LiveRegistration } from "./directory";
+import { type DeviceExchange, nameOf, preferred, told } from "./exchange";
 import type { Presence } from "./presence";
+import type { Structures } from "./structures";
+import type { Subscriptions } from "./subscriptions";
 import type { Timeline } from "./timeline";
 
 const TEXT = 0;
 const OPAQUE = 42;
-const SENML_FORMATS = new Set([110, 112]);
 /** Certificate enrolment of Pelion's client. */
 const RENEWAL_PATH = "/35011/0/27002";
 /** What its answers mean (ce_status.h). */
@@ -35,21 +25,18 @@ const RENEWAL_STATUS: Readonly<Record<number, string>> = {
   1287: "the device got no certificate (1287)",
   1294: "the device may not renew this certificate (1294)",
 };
-/** Devices observed anew at a time after a restart. */
-const RESUME_AT_A_TIME = 50;
 /** An execute of the bootstrap trigger may never be answered, because the device is already gone. */
 const TRIGGER_TIMEOUT_MS = 10_000;
 
 export interface OperationOptions {
   clock: Clock;
-  db: PrismaClient;
-  coap: () => CoapEndpoint;
   directory: Directory;
   commit: GroupCommit;
   timeline: Timeline;
   presence: Presence;
   exchange: DeviceExchange;
-  publish(event: BusEvent): void;
+  subscriptions: Subscriptions;
+  structures: Structures;
 }
 
 interface Target {
@@ -62,11 +49,6 @@ type Operation = EventData<"resource.failed">["operation"];
 
 /** What the server asks of registered devices: one request after the other for each of them. */
 export class DeviceOperations {
-  /** What is observed now, by device. */
-  readonly #observations = new Map<string, Map<Path, AdoptedObservation>>();
-  /** What people want observed, by device; the same as in the database. */
-  readonly #wanted = new Map<string, Set<Path>>();
-
   constructor(private readonly options: OperationOptions) {}
 
   async read(target: Target & { path: Path }): Promise<OperationResult> {
@@ -121,46 +103,26 @@ export class DeviceOperations {
   }
 
   async observe(target: Target & { path: Path }): Promise<OperationResult> {
+    const { subscriptions } = this.options;
     return this.#operate(target, "observe", async (registration) => {
-      if (automaticObservations(registration).has(target.path))
+      if (subscriptions.isAutomatic(registration, target.path))
         return { response: null, values: [], done: () => {}, note: "the device reports it by itself" };
-      const response = await this.#observe(registration, target.path);
-      if (response.code !== "2.05") return { response, values: [], done: () => {} };
-      const { deviceId } = registration;
-      this.#want(deviceId, target.path);
-      await this.options.commit.add(putObservation, {
-        deviceId,
-        path: target.path,
-        at: this.options.clock.now(),
-      });
-      this.#announce(registration);
-      return {
-        response,
-        values: this.options.exchange.decode(registration, target.path, response),
-        done: () => this.#tell(target, "resource.observed", {}),
-      };
+      const { response, values } = await subscriptions.observe(registration, target.path);
+      return { response, values, done: () => this.#tell(target, "resource.observed", {}) };
     });
   }
 
   async unobserve(target: Target & { path: Path }): Promise<OperationResult> {
+    const { subscriptions } = this.options;
     return this.#operate(target, "unobserve", async (registration) => {
-      if (automaticObservations(registration).has(target.path))
+      if (subscriptions.isAutomatic(registration, target.path))
         return {
           response: null,
           values: [],
           done: () => {},
           note: "the device goes on to report it by itself",
         };
-      const running = this.#observations.get(registration.deviceId);
-      const observation = running?.get(target.path);
-      running?.delete(target.path);
-      this.#wanted.get(registration.deviceId)?.delete(target.path);
-      await this.options.commit.add(removeObservation, {
-        deviceId: registration.deviceId,
-        path: target.path,
-      });
-      await observation?.cancel();
-      this.#announce(registration);
+      await subscriptions.unobserve(registration, target.path);
       return { response: null, values: [], done: () => this.#tell(target, "resource.unobserved", {}) };
     });
   }
@@ -241,77 +203,6 @@ export class DeviceOperations {
     );
   }
 
-  /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
-  async registered(registration: LiveRegistration): Promise<void> {
-    this.options.exchange.keep(
-      registration,
-      presentedValues(registration, this.options.clock.now()),
-      "notify",
-    );
-    this.#adoptAutomatic(registration);
-    await this.#observeAnew(registration);
-  }
-
-  /** The device goes on with its registration on another session: what it notifies there is still wanted. */
-  async moved(registration: LiveRegistration): Promise<void> {
-    const running = this.#observations.get(registration.deviceId);
-    // After a restart nothing is known of what was observed before.
-    if (!running || endsObservations(registration)) return this.registered(registration);
-    const automatic = automaticObservations(registration);
-    for (const [path, { token }] of running) this.#adopt(registration, path, token, automatic.has(path));
-  }
-
-  /** Reads what is wanted of whom, once at the start. */
-  async load(): Promise<void> {
-    for (const { deviceId, path } of await this.options.db.observation.findMany()) this.#want(deviceId, path);
-  }
-
-  /** After a restart: devices whose sessions went on are observed anew, a few at a time. */
-  async resume(): Promise<void> {
-    const queue = [...this.options.directory.registrations()].filter(({ peer }) => peer !== null);
-    for (const registration of queue) this.#adoptAutomatic(registration);
-    const worker = async () => {
-      for (let registration = queue.pop(); registration; registration = queue.pop())
-        await this.#observeAnew(registration);
-    };
-    await Promise.all(Array.from({ length: RESUME_AT_A_TIME }, worker));
-  }
-
-  /** A registration is over: nothing of it is asked or observed any longer. */
-  ended(registration: LiveRegistration): void {
-    this.#observations.delete(registration.deviceId);
-    if (registration.peer) this.options.coap().forget(registration.peer);
-  }
-
-  /** The device left: what was wanted of it is void, as it is in the database. */
-  left(registration: LiveRegistration): void {
-    this.ended(registration);
-    this.#wanted.delete(registration.deviceId);
-  }
-
-  /** Values that a device sends by itself [LwM2M-Core 1.1.1 §6.4.6]. */
-  async sent(registration: LiveRegistration, request: IncomingRequest): Promise<OutgoingResponse> {
-    if (request.contentFormat === null || !SENML_FORMATS.has(request.contentFormat))
-      return { code: "4.00", payload: "A Send is SenML JSON or SenML CBOR." };
-    let values: PathValue[];
-    try {
-      const at = this.options.clock.now();
-      values = decodeContent(request.contentFormat, request.payload, "/", registration.rootPath).map(
-        (value) => ({
-          ...value,
-          at: value.at ?? at,
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof ContentError)) throw error;
-      return { code: "4.00", payload: error.message };
-    }
-    const objects = new Set(presentedObjects(registration));
-    if (values.some(({ path }) => !objects.has(Number(path.split("/")[1]))))
-      return { code: "4.04", payload: "It reports an object that is not registered." };
-    return { code: "2.04", sent: () => this.options.exchange.keep(registration, values, "notify") };
-  }
-
   async #operate(
     target: Target & { path: Path },
     operation: Operation,
@@ -387,152 +278,15 @@ export class DeviceOperations {
       : response;
   }
 
-  async #observe(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
-    const { deviceId } = registration;
-    let running = this.#observations.get(deviceId);
-    if (!running) this.#observations.set(deviceId, (running = new Map()));
-    // One observation per device and path: the new one takes the place of the one before.
-    const former = running.get(path);
-    if (former) {
-      running.delete(path);
-      await former.cancel();
-    }
-    const observation = await this.options.exchange.observe(registration, path, (notification) =>
-      this.#notified(registration, path, notification),
-    );
-    if (observation.first.code === "2.05") {
-      running.set(path, observation);
-      this.options.exchange.keep(
-        registration,
-        this.options.exchange.decode(registration, path, observation.first),
-        "notify",
-      );
-    }
-    return observation.first;
-  }
-
-  #want(deviceId: string, path: Path): void {
-    this.#wanted.set(deviceId, (this.#wanted.get(deviceId) ?? new Set()).add(path));
-  }
-
-  async #observeAnew(registration: LiveRegistration): Promise<void> {
-    for (const path of [...(this.#wanted.get(registration.deviceId) ?? [])]) {
-      try {
-        await this.#observe(registration, path);
-      } catch (error) {
-        if (!(error instanceof CoapFailure || error instanceof ContentError)) throw error;
-        if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
-      }
-    }
-    if (this.#observations.has(registration.deviceId)) this.#announce(registration);
-  }
-
-  /** Pelion's client notifies some resources by itself, with tokens that it told when it registered. */
-  #adoptAutomatic(registration: LiveRegistration): void {
-    for (const [path, token] of automaticObservations(registration))
-      this.#adopt(registration, path, token, true);
-  }
-
-  #adopt(registration: LiveRegistration, path: Path, token: string, automatic: boolean): void {
-    const { peer, deviceId } = registration;
-    if (!peer || peer.closed) return;
-    const running = this.#observations.get(deviceId) ?? new Map<Path, AdoptedObservation>();
-    this.#observations.set(deviceId, running);
-    const request = automatic
-      ? null
-      : { method: "GET" as const, path: segments(registration, path), ...preferred(registration, path) };
-    running.set(
-      path,
-      this.options.coap().adopt(peer, token, request, (notification) => {
-        this.options.presence.heard(registration);
-        this.#notified(registration, path, notification);
-      }),
-    );
-  }
-
-  #notified(registration: LiveRegistration, path: Path, notification: CoapResponse): void {
-    if (!notification.code.startsWith("2.")) {
-      this.#observations.get(registration.deviceId)?.delete(path);
-      this.#wanted.get(registration.deviceId)?.delete(path);
-      this.options.commit.note(removeObservation, { deviceId: registration.deviceId, path });
-      this.#announce(registration);
-      this.#failedValue(registration, path, `the device ended the observation with ${notification.code}`);
-      return;
-    }
-    try {
-      this.options.exchange.keep(
-        registration,
-        this.options.exchange.decode(registration, path, notification),
-        "notify",
-      );
-    } catch (error) {
-      if (!(error instanceof ContentError)) throw error;
-      this.#failedValue(registration, path, error.message);
-    }
-  }
-
-  #failedValue({ accountId, deviceId }: LiveRegistration, path: Path, reason: string): void {
-    this.options.timeline.note("resource.failed", {
-      accountId,
-      deviceId,
-      data: { path, operation: "observe", reason, ...nameOf(path) },
-    });
-  }
-
-  #announce({ accountId, deviceId }: LiveRegistration): void {
-    const paths = [...(this.#observations.get(deviceId)?.keys() ?? [])];
-    this.options.publish({ kind: "observations", accountId, deviceId, paths });
-  }
-
   /** Path of an executable resource of the server object, if the device may have it. */
   #trigger(registration: LiveRegistration, resource: 8 | 9): Path | null {
-    const paths = parseLinks(registration.objectLinks).map((link) =>
-      withoutRoot(link.target, registration.rootPath),
-    );
+    const paths = this.options.structures.of(registration).entries.map(({ path }) => path);
     const instance = paths.find((path) => /^\/1\/\d+$/.test(path)) ?? "/1/0";
     // A client that lists resources lists all it has; one that lists instances only has to be asked.
     const listsResources = paths.some((path) => path.startsWith(`${instance}/`));
     const path = `${instance}/${resource}`;
     return !listsResources || paths.includes(path) ? path : null;
   }
-}
-
-function presentedObjects(registration: LiveRegistration): number[] {
-  return parseLinks(registration.objectLinks).map((link) =>
-    Number(withoutRoot(link.target, registration.rootPath).split("/")[1]),
-  );
-}
-
-/** Path and token (hex) of each resource that the device notifies by itself: `aobs` in its links. */
-function automaticObservations(registration: LiveRegistration): ReadonlyMap<Path, string> {
-  const tokens = new Map<Path, string>();
-  if (!registration.deltaLinks) return tokens;
-  for (const { target, attributes } of parseLinks(registration.objectLinks)) {
-    const number = Number(attributes.get("aobs"));
-    if (Number.isInteger(number) && number >= 1 && number <= 0xffff)
-      tokens.set(withoutRoot(target, registration.rootPath), number.toString(16).padStart(4, "0"));
-  }
-  return tokens;
-}
-
-/** Values that came with the links (`v`), opaque ones in base64. */
-function presentedValues(registration: LiveRegistration, at: number): PathValue[] {
-  if (!registration.deltaLinks) return [];
-  return parseLinks(registration.objectLinks).flatMap(({ target, attributes }) => {
-    const text = attributes.get("v");
-    if (text === null || text === undefined) return [];
-    try {
-      return decodeContent(TEXT, Buffer.from(text), withoutRoot(target, registration.rootPath)).map(
-        (value) => ({
-          ...value,
-          at,
-        }),
-      );
-    } catch (error) {
-      if (error instanceof ContentError) return [];
-      throw error;
-    }
-  });
 }
 
 /** A name as the client's TLV has it: type, length, and the text with a zero behind it. */

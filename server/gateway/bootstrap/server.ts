@@ -6,7 +6,7 @@ import {
   type IncomingRequest,
   type OutgoingResponse,
 } from "@/server/coap";
-import type { GroupCommit } from "@/server/db";
+import type { Entry, GroupCommit } from "@/server/db";
 import {
   encodeObjectInstance,
   encodeResources,
@@ -27,6 +27,8 @@ import { type Admissions, formatAddress } from "../admission";
 import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
 import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { identityOf } from "../identity";
+import { endNotice } from "../notices";
+import type { Notifier } from "../notifier";
 import type { Timeline } from "../timeline";
 import { type AccountPlace, placeAccount } from "./account";
 
@@ -52,6 +54,7 @@ export interface BootstrapOptions {
   admissions: Admissions;
   commit: GroupCommit;
   timeline: Timeline;
+  notifier: Notifier;
   issuer: DeviceCertificateIssuer;
   enrolment: CertificateEnrolment;
   /** Whether devices of Pelion's kind make their own keys in this account. */
@@ -312,7 +315,7 @@ export class BootstrapServer {
 
   /** The device has everything: what it had registered before is void. */
   async #finish(session: Session, outcome: Outcome): Promise<void> {
-    const { commit, clock, directory, timeline } = this.options;
+    const { commit, clock, directory, timeline, notifier } = this.options;
     const { device } = session;
     const { accountId, id: deviceId } = device;
     const at = clock.now();
@@ -320,13 +323,20 @@ export class BootstrapServer {
     // Its Register may be here before the commit is done.
     device.rebootstrapPending = false;
     if (registration && directory.removeRegistration(registration)) this.options.onended(registration);
-    await commit.addAll([
-      ...(registration ? clearRegistration({ id: registration.id, deviceId, at }) : []),
+    const rows: Entry[] = [
+      ...(registration
+        ? [
+            ...clearRegistration({ id: registration.id, deviceId, at }),
+            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)),
+          ]
+        : []),
       [
         finishBootstrap,
         { id: deviceId, deviceKey: outcome.fingerprint, connectorExpirationDate: outcome.notAfter, at },
       ],
-    ]);
+    ];
+    await commit.addAll(rows);
+    notifier.written(accountId, rows);
     this.#end(session);
     timeline.note("bootstrap.finished", {
       accountId,

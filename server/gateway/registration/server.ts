@@ -22,6 +22,7 @@ import {
 import { HOLD_COUNT, HOLD_MS, HOLD_WINDOW_MS, HoldKeeper } from "@/server/services/registrations/hold";
 import {
   endRegistration,
+  markEndpointType,
   markRegistered,
   markRegisteredAgain,
   markSeen,
@@ -30,10 +31,13 @@ import {
   updateRegistration,
 } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
-import { type Admissions, formatAddress } from "../admission";
+import { type Admissions, formatAddress, SUSPENDED } from "../admission";
 import { type DeviceFacts, type Directory, endsObservations, type LiveRegistration } from "../directory";
 import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { type GatewayIdentity, identityOf } from "../identity";
+import { endNotice, registrationNotice } from "../notices";
+import type { Notifier } from "../notifier";
+import type { Structure, Structures } from "../structures";
 import type { Timeline } from "../timeline";
 
 export interface RegistrationOptions {
@@ -48,13 +52,21 @@ export interface RegistrationOptions {
   registrationLifetime(accountId: string): number | null;
   enrolment: CertificateEnrolment;
   coap(): CoapEndpoint;
+  structures: Structures;
+  notifier: Notifier;
+  /** Rows to be written with a Register: what the one before leaves behind ends. */
+  onregistering(registration: LiveRegistration): Entry[];
+  /** Rows to be written with the end of a registration. */
+  onending(registration: LiveRegistration): Entry[];
   /** A device is registered (its structure is known and its queue can move); runs after the answer was sent. */
   onregistered(registration: LiveRegistration): void;
+  /** A registered device sent an Update. */
+  onupdated(registration: LiveRegistration): void;
   /** A registered device went on over another session. */
   onmoved(registration: LiveRegistration): void;
   /** A registration gave way to a newer one of the device; pending operations and observations of it are void. */
   onended(registration: LiveRegistration): void;
-  /** A device deregistered or its registration expired. */
+  /** A device deregistered, its registration expired, or it may not be registered any longer. */
   onleft(registration: LiveRegistration): void;
   onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
   /** A registered device sent something; told behind the answer to it. */
@@ -75,15 +87,15 @@ type Authorised =
     }
   | { ok: false; code: "4.00" | "4.03"; message: string; accountId: string | null; deviceId: string | null };
 
-/** Most links presented by devices are those of a few firmwares: checking each text once is enough. */
-const CHECKED_LINKS = 1000;
+/** What Pelion's client calls its type when nobody gave it one. */
+const NO_TYPE = "default";
+const MAX_TYPE = 64;
 /** A device that is going to register or update on a new session has done so by then. */
 const UPDATE_EXPECTED_MS = 5000;
 
 /** Register, Update, De-register and Send [LwM2M-Core 1.1.1 §6.2, §6.4.6], and the end of registrations in time. */
 export class RegistrationServer {
   readonly #holds = new HoldKeeper();
-  readonly #checked = new Map<string, { rootPath: string; objects: string[] }>();
 
   constructor(private readonly options: RegistrationOptions) {}
 
@@ -116,9 +128,9 @@ export class RegistrationServer {
     }
     const parameters = parsed.value;
     const objectLinks = Buffer.from(request.payload).toString("utf8");
-    let structure: { rootPath: string; objects: string[] };
+    let structure: Structure;
     try {
-      structure = this.#check(objectLinks, parameters.lwm2mVersion);
+      structure = this.options.structures.read(objectLinks, parameters.lwm2mVersion);
     } catch (error) {
       if (!(error instanceof LinkFormatError)) throw error;
       this.#complain(peer, "Register", error.message, "4.00");
@@ -160,20 +172,25 @@ export class RegistrationServer {
       keepAlive: null,
     };
     const former = directory.putRegistration(registration);
+    const rows: Entry[] = [
+      ...this.#directoryRows(authorised, former !== undefined, at, {
+        deviceKey: identity?.fingerprint ?? null,
+        connectorExpirationDate: identity?.notAfter ?? null,
+        ...from,
+      }),
+      ...this.#typeRows(device, parameters.attributes.et),
+      [putRegistration, registration],
+      ...this.options.onregistering(registration),
+      ...this.#notices("registrations", registration, device, at),
+    ];
     try {
-      await commit.addAll([
-        ...this.#directoryRows(authorised, former !== undefined, at, {
-          deviceKey: identity?.fingerprint ?? null,
-          connectorExpirationDate: identity?.notAfter ?? null,
-          ...from,
-        }),
-        [putRegistration, registration],
-      ]);
+      await commit.addAll(rows);
     } catch (error) {
       directory.removeRegistration(registration);
       if (created) directory.removeDevice(device.id);
       throw error;
     }
+    this.options.notifier.written(device.accountId, rows);
 
     const scope = { accountId: device.accountId, deviceId: device.id };
     return {
@@ -198,7 +215,7 @@ export class RegistrationServer {
             lifetime: registration.lifetime,
             lwm2mVersion: registration.lwm2mVersion,
             binding: registration.binding,
-            objects: structure.objects,
+            objects: [...structure.objects.keys()].map((id) => `/${id}`),
           },
         });
         this.options.onchange(device, created ? "created" : "updated");
@@ -224,14 +241,36 @@ export class RegistrationServer {
     ];
   }
 
+  /** The type that a device says it is of; what nobody gave it does not take the place of what a person wrote. */
+  #typeRows(device: DeviceFacts, told: string | undefined): Entry[] {
+    const endpointType = told?.slice(0, MAX_TYPE) ?? "";
+    if (endpointType === "" || endpointType === device.endpointType) return [];
+    if (endpointType === NO_TYPE && device.endpointType !== "") return [];
+    device.endpointType = endpointType;
+    return [[markEndpointType, { id: device.id, endpointType }]];
+  }
+
+  #notices(
+    kind: "registrations" | "reg-updates",
+    registration: LiveRegistration,
+    device: DeviceFacts,
+    at: number,
+  ): Entry[] {
+    const { notifier, structures } = this.options;
+    return notifier.broadcast(device.accountId, kind, () =>
+      registrationNotice(registration, device, structures.of(registration), at),
+    );
+  }
+
   async #update(request: IncomingRequest, location: string): Promise<OutgoingResponse> {
     const { directory, commit, timeline, clock } = this.options;
     const { peer } = request;
     const found = this.#find(peer, location);
     if ("code" in found) return found;
     const { registration, device } = found;
-    // Pelion's client answers an unknown location with a Register, and that one can be refused for good.
-    if (device.rebootstrapPending) return { code: "4.04", payload: "Register again." };
+    // Clients answer an unknown location with a Register, and that one can be refused for good.
+    if (device.rebootstrapPending || this.#forbidden(device))
+      return { code: "4.04", payload: "Register again." };
     const held = this.#hold(device);
     if (held) return held;
 
@@ -266,17 +305,25 @@ export class RegistrationServer {
     const formerPeer = registration.peer;
     registration.peer = peer;
     commit.note(markSeen, { id: device.id, address, transport: peer.transport, at });
-    await commit.add(updateRegistration, {
-      deviceId: device.id,
-      id: registration.id,
-      lifetime: registration.lifetime,
-      binding: registration.binding,
-      objectLinks: links ? registration.objectLinks : null,
-      address,
-      transport: peer.transport,
-      updatedAt: at,
-      expiresAt: registration.expiresAt,
-    });
+    const rows: Entry[] = [
+      [
+        updateRegistration,
+        {
+          deviceId: device.id,
+          id: registration.id,
+          lifetime: registration.lifetime,
+          binding: registration.binding,
+          objectLinks: links ? registration.objectLinks : null,
+          address,
+          transport: peer.transport,
+          updatedAt: at,
+          expiresAt: registration.expiresAt,
+        },
+      ],
+      ...this.#notices("reg-updates", registration, device, at),
+    ];
+    await commit.addAll(rows);
+    this.options.notifier.written(device.accountId, rows);
 
     return {
       code: "2.04",
@@ -310,19 +357,19 @@ export class RegistrationServer {
           });
           registration.keepAlive = { eventId: id, count, firstAt };
         }
+        this.options.onupdated(registration);
         this.options.onheard(registration);
       },
     };
   }
 
   async #deregister(request: IncomingRequest, location: string): Promise<OutgoingResponse> {
-    const { commit, clock, directory, timeline } = this.options;
+    const { timeline } = this.options;
     const { peer } = request;
     const found = this.#find(peer, location);
     if ("code" in found) return found;
     const { registration, device } = found;
-    directory.removeRegistration(registration);
-    await commit.addAll(endRegistration({ id: registration.id, deviceId: device.id, at: clock.now() }));
+    await this.#end(registration, "de-registrations");
     return {
       code: "2.02",
       sent: () => {
@@ -335,6 +382,24 @@ export class RegistrationServer {
         this.options.onchange(device, "updated");
       },
     };
+  }
+
+  /** Takes a registration away, with all that hangs on it and the word to whoever is to know. */
+  async #end(
+    registration: LiveRegistration,
+    kind: "de-registrations" | "registrations-expired",
+  ): Promise<void> {
+    const { directory, commit, notifier, clock } = this.options;
+    const { id, deviceId, accountId } = registration;
+    const at = clock.now();
+    directory.removeRegistration(registration);
+    const rows = [
+      ...endRegistration({ id, deviceId, at }),
+      ...this.options.onending(registration),
+      ...notifier.broadcast(accountId, kind, () => endNotice(registration, at)),
+    ];
+    await commit.addAll(rows);
+    notifier.written(accountId, rows);
   }
 
   /** A certificate for a new key, asked for on the session of the one before (renewal). */
@@ -415,7 +480,7 @@ export class RegistrationServer {
 
   /** Ends what has not been updated within its lifetime. */
   async sweep(): Promise<void> {
-    const { clock, directory, commit, timeline } = this.options;
+    const { clock, directory, timeline } = this.options;
     const now = clock.now();
     this.#holds.sweep(now);
     const expired: LiveRegistration[] = [];
@@ -423,14 +488,42 @@ export class RegistrationServer {
       if (registration.expiresAt <= now) expired.push(registration);
     await Promise.all(
       expired.map(async (registration) => {
-        const { id, deviceId, accountId, lifetime } = registration;
-        directory.removeRegistration(registration);
-        await commit.addAll(endRegistration({ id, deviceId, at: now }));
+        const { deviceId, accountId, lifetime } = registration;
+        await this.#end(registration, "registrations-expired");
         this.options.onleft(registration);
         timeline.note("registration.expired", { accountId, deviceId, actor: "system", data: { lifetime } });
         this.options.onchange({ id: deviceId, accountId }, "updated");
       }),
     );
+  }
+
+  /** Ends those of these registrations that may not be any longer, with their sessions. */
+  async expel(registrations: Iterable<LiveRegistration>): Promise<void> {
+    const { directory, timeline } = this.options;
+    const forbidden: [LiveRegistration, string][] = [];
+    for (const registration of registrations) {
+      const device = directory.byId(registration.deviceId);
+      const reason = device && this.#forbidden(device);
+      if (reason) forbidden.push([registration, reason]);
+    }
+    await Promise.all(
+      forbidden.map(async ([registration, reason]) => {
+        const { deviceId, accountId } = registration;
+        await this.#end(registration, "de-registrations");
+        this.options.onleft(registration);
+        registration.peer?.close();
+        timeline.note("registration.ended", { accountId, deviceId, actor: "system", data: { reason } });
+        this.options.onchange({ id: deviceId, accountId }, "updated");
+      }),
+    );
+  }
+
+  /** Why a device may not be registered, or null. */
+  #forbidden({ suspended, secured, caId }: DeviceFacts): string | null {
+    if (suspended) return SUSPENDED;
+    if (secured && !(caId && this.options.trusts(caId)))
+      return "The certificate it came in by is no longer trusted.";
+    return null;
   }
 
   /** Says who registers, or why nobody does; the database is asked only for devices that are new. */
@@ -468,8 +561,8 @@ export class RegistrationServer {
       return refuse(
         `It calls itself ${endpointName.slice(0, 80)}, but its certificate is for ${commonName}.`,
       );
-    if (device.secured && !(device.caId && this.options.trusts(device.caId)))
-      return refuse("The certificate it came in by is no longer trusted.");
+    const forbidden = this.#forbidden(device);
+    if (forbidden) return refuse(forbidden);
     if (device.rebootstrapPending) return refuse("The device was asked to bootstrap again.");
     return { ok: true, device, endpointName: commonName, created: false, renamed: false, row: null };
   }
@@ -563,17 +656,6 @@ export class RegistrationServer {
           : null,
       data: { address: formatAddress(peer), transport: peer.transport, request, reason, code },
     });
-  }
-
-  #check(text: string, lwm2mVersion: string): { rootPath: string; objects: string[] } {
-    const key = `${lwm2mVersion} ${text}`;
-    const known = this.#checked.get(key);
-    if (known) return known;
-    const { rootPath, objects } = readObjectLinks(parseLinks(text), lwm2mVersion);
-    const checked = { rootPath, objects: [...objects.keys()].map((id) => `/${id}`) };
-    if (this.#checked.size >= CHECKED_LINKS) this.#checked.clear();
-    this.#checked.set(key, checked);
-    return checked;
   }
 
   /** The structure after an Update, with what came and what went; throws LinkFormatError. */

@@ -65,6 +65,13 @@ export const markRegisteredAgain: Statement<RegisteredDeviceRow> = {
   sql: `UPDATE "Device" SET ${REGISTERED_DEVICE}`,
 };
 
+/** The type that a device says it is of. */
+export const markEndpointType: Statement<{ id: string; endpointType: string }> = {
+  name: "device.type",
+  order: 45,
+  sql: `UPDATE "Device" SET "endpointType" = @endpointType WHERE "id" = @id`,
+};
+
 export interface RegistrationUpdateRow {
   deviceId: string;
   id: string;
@@ -133,6 +140,12 @@ export const removeObservations: Statement<RegistrationEndRow> = {
   sql: `DELETE FROM "Observation" WHERE "deviceId" = @deviceId AND ${UNREGISTERED}`,
 };
 
+export const removeSubscriptions: Statement<RegistrationEndRow> = {
+  name: "subscriptions.remove",
+  order: 52,
+  sql: `DELETE FROM "Subscription" WHERE "deviceId" = @deviceId AND ${UNREGISTERED}`,
+};
+
 /** The directory's side of a deregistration or expiry. */
 export const markDeregistered: Statement<RegistrationEndRow> = {
   name: "device.deregistered",
@@ -198,5 +211,10 @@ export function clearRegistration(row: RegistrationEndRow): Entry[] {
 
 /** The same at a deregistration or expiry, which the directory shows and after which nothing is observed. */
 export function endRegistration(row: RegistrationEndRow): Entry[] {
-  return [...clearRegistration(row), [removeObservations, row], [markDeregistered, row]];
+  return [
+    ...clearRegistration(row),
+    [removeObservations, row],
+    [removeSubscriptions, row],
+    [markDeregistered, row],
+  ];
 }
