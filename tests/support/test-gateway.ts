@@ -16,6 +16,7 @@ const silent = createLogger("tests", "silent");
 export interface TestGateway {
   readonly clock: JumpClock;
   readonly db: PrismaClient;
+  readonly config: Config;
   readonly context: Context;
   readonly accountId: string;
   readonly bus: LocalBusClient;
@@ -28,8 +29,8 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export async function startTestGateway(): Promise<TestGateway> {
-  const { db, config, close } = await openTestDatabase({ GANGWAY_INSECURE_COAP: "1" });
+export async function startTestGateway(env: Readonly<Record<string, string>> = {}): Promise<TestGateway> {
+  const { db, config, close } = await openTestDatabase({ GANGWAY_INSECURE_COAP: "1", ...env });
   const clock = new JumpClock();
   const bus = connectBus({ path: busPath(config), clock: systemClock, log: silent });
   const context = createContext({ config, db, bus, clock });
@@ -51,6 +52,7 @@ export async function startTestGateway(): Promise<TestGateway> {
   return {
     clock,
     db,
+    config,
     context,
     accountId,
     bus,
