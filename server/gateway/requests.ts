@@ -443,7 +443,7 @@ export class DeviceRequests {
   #end(request: Waiting, { status, error }: Ending, answer: { code?: string } = {}): void {
     const plan = planRequest({ ...request, accept: null, contentType: null });
     // A device that was deleted has no timeline.
-    if (plan && !request.ended && this.options.directory.byId(request.deviceId)) {
+    if (plan && this.options.directory.byId(request.deviceId)) {
       const { path, operation } = plan;
       this.options.timeline.note("resource.failed", {
         ...aboutOf(request),
@@ -455,7 +455,6 @@ export class DeviceRequests {
 
   /** Writes the answer and takes the request away, in one commit. */
   #settle(request: Waiting, body: NotificationBodies["async-responses"]): void {
-    if (request.ended) return;
     this.#leave(request);
     const { commit, notifier, clock } = this.options;
     const { id, ownerId, accountId, deviceId, createdAt } = request;

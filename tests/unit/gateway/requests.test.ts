@@ -788,6 +788,19 @@ describe("a restart", () => {
     expect(await after.responses()).toMatchObject([{ id: "again", status: 200 }]);
   });
 
+  it("sends what was marked, but not sent because its device had just gone", async () => {
+    const before = await gateway();
+    const taken = before.enqueue({ method: "POST", uri: "/3/0/4", asyncId: "just" });
+    before.registration.peer?.close();
+    await taken;
+    await before.settle();
+    expect(before.sent).toEqual([]);
+    expect(await before.rows()).toMatchObject([{ sent: false }]);
+    const after = await before.again();
+    expect(after.sent).toMatchObject([{ method: "POST" }]);
+    expect(await after.responses()).toEqual([]);
+  });
+
   it("ends what expired, or whose device left or was suspended, in the meantime", async () => {
     for (const [error, more] of [
       ["REQUEST_EXPIRED", {}],
