@@ -67,7 +67,12 @@ export function useAudit(input: QueryInput<"audit">) {
     getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
     placeholderData: keepPreviousData,
   });
-  return { ...query, rows: query.data?.pages.flatMap((page) => page.rows) };
+  const pages = query.data?.pages;
+  return {
+    ...query,
+    rows: pages?.flatMap((page) => page.rows),
+    names: Object.assign({}, ...(pages ?? []).map((page) => page.names)) as Record<string, string>,
+  };
 }
 
 /** A timeline, the newest first; older pages are asked for one by one. */

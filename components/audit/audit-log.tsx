@@ -24,7 +24,7 @@ const NOTHING = { type: "", actor: "", object: "", from: "", to: "" };
 
 export function AuditLog() {
   const [params, setParams] = useQueryStates(auditParams, { history: "replace", clearOnDefault: true });
-  const { rows, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
+  const { rows, names, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
     useAudit(auditQuery(params));
   const filtered = Object.values(params).some(Boolean);
   if (error && !rows) return <LoadError message={error.message} retry={() => void refetch()} />;
@@ -62,7 +62,12 @@ export function AuditLog() {
             )}
           >
             {rows.map((entry) => (
-              <Row key={entry.id} entry={entry} only={(object) => void setParams({ ...NOTHING, object })} />
+              <Row
+                key={entry.id}
+                entry={entry}
+                names={names}
+                only={(object) => void setParams({ ...NOTHING, object })}
+              />
             ))}
           </ol>
           {hasNextPage ? (
@@ -129,16 +134,25 @@ function Filters({ params, change }: { params: Params; change: (part: Partial<Pa
 const TONES: Record<string, Tone> = { made: "ok", changed: "info", deleted: "bad" };
 
 /** One change; it opens to what was different. */
-function Row({ entry, only }: { entry: Entry; only: (objectId: string) => void }) {
+function Row({
+  entry,
+  names,
+  only,
+}: {
+  entry: Entry;
+  names: Readonly<Record<string, string>>;
+  only: (objectId: string) => void;
+}) {
   const [open, setOpen] = useState(false);
-  const name = nameOf(entry.before, entry.after);
+  const name = nameOf(entry.before, entry.after) ?? names[entry.objectId];
   const what = verb(entry.action);
-  const different = changes(entry.before, entry.after);
-  const summary = entry.before && entry.after ? different.map(({ field }) => field).join(", ") : "";
+  const different = changes(entry.before, entry.after, names);
+  const fields = [...new Set(different.map(({ field }) => field.split(": ")[0]))];
+  const summary = entry.before && entry.after ? fields.join(", ") : "";
   return (
     <li data-action={entry.action}>
       <div className="relative flex items-start gap-3 px-4 py-2.5 hover:bg-hover/60">
-        <Badge tone={TONES[what] ?? "idle"} className="mt-px min-w-16 justify-center">
+        <Badge tone={TONES[what] ?? "idle"} className="mt-px min-w-20 justify-center">
           {what}
         </Badge>
         <div className="min-w-0 flex-1 gap-x-4 sm:flex sm:items-baseline">

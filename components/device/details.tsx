@@ -17,8 +17,10 @@ export function Details({ device }: { device: Device }) {
   return (
     <div className="grid items-start gap-5 lg:grid-cols-2">
       <Naming key={`${device.name} ${device.description}`} device={device} />
-      <Attributes key={JSON.stringify(device.customAttributes)} device={device} />
-      <Groups device={device} />
+      <div className="grid grid-cols-1 gap-5">
+        <Attributes key={JSON.stringify(device.customAttributes)} device={device} />
+        <Groups device={device} />
+      </div>
       <Facts device={device} />
     </div>
   );

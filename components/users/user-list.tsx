@@ -5,7 +5,7 @@ import { changeUser, deleteUser } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
 import { LoadError } from "../load-error";
 import { Badge } from "../status";
-import { Ago } from "../time";
+import { Ago, useNow } from "../time";
 import { Button } from "../ui/button";
 import { Confirm } from "../ui/dialog";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
@@ -49,9 +49,7 @@ function Item({ user }: { user: User }) {
       </div>
       <p className="text-muted text-xs max-md:row-start-2">
         {user.invitedUntil ? (
-          <>
-            The link works until <Ago at={user.invitedUntil} />
-          </>
+          <LinkEnd at={user.invitedUntil} />
         ) : user.lastLoginAt ? (
           <>
             Signed in <Ago at={user.lastLoginAt} />
@@ -62,6 +60,15 @@ function Item({ user }: { user: User }) {
       </p>
       {viewer.administrator ? <Actions user={user} /> : null}
     </li>
+  );
+}
+
+function LinkEnd({ at }: { at: string }) {
+  const ended = useNow((now) => Date.parse(at) <= now);
+  return (
+    <>
+      The link {ended ? "ended" : "ends"} <Ago at={at} />
+    </>
   );
 }
 

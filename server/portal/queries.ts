@@ -4,6 +4,7 @@ import { getAccountSettings } from "@/server/services/accounts/settings";
 import { listApiKeys } from "@/server/services/api-keys/list";
 import { searchAccessKeys, searchApplications } from "@/server/services/applications/search";
 import { auditFacets } from "@/server/services/audit/facets";
+import { namesOf } from "@/server/services/audit/names";
 import { searchAuditLog } from "@/server/services/audit/search";
 import { listCertificates } from "@/server/services/certificates/list";
 import {
@@ -86,8 +87,10 @@ const auditInput = z.object({
   after: idField.optional(),
 });
 
-/** A page of the audit log as its filters say, the newest first. */
-function auditLog(ctx: Context, { after, ...given }: z.output<typeof auditInput>) {
+const ID = /^[0-9a-f]{32}$/;
+
+/** A page of the audit log as its filters say, the newest first, and what the things in it are called. */
+async function auditLog(ctx: Context, { after, ...given }: z.output<typeof auditInput>) {
   const conditions = [
     ["object_type", "eq", given.objectType],
     ["actor", "eq", given.actor],
@@ -95,11 +98,16 @@ function auditLog(ctx: Context, { after, ...given }: z.output<typeof auditInput>
     ["created_at", "gte", given.from],
     ["created_at", "lte", given.to],
   ] as const;
-  return searchAuditLog(ctx, {
+  const { rows, more } = await searchAuditLog(ctx, {
     filters: conditions.flatMap(([field, operator, value]) => (value ? [{ field, operator, value }] : [])),
     order: "DESC",
     after,
   });
+  const ids = rows.flatMap(({ objectId, before: was, after: is }) => [
+    objectId,
+    ...Object.values({ ...was, ...is }).filter((value) => typeof value === "string" && ID.test(value)),
+  ]);
+  return { rows, more, names: await namesOf(ctx, ids as string[]) };
 }
 
 /** Everything that pages read, by name: rendered on the server first, then asked again through /data/NAME. */

@@ -30,13 +30,7 @@ export default async function Page({ params }: Props) {
   const { id } = await params;
   if (!/^[0-9a-f]{32}$/.test(id)) notFound();
   const state = await orNotFound(
-    prefetch(
-      ["device", { id }],
-      ["resources", { id }],
-      ["events", { deviceId: id }],
-      ["interest", { id }],
-      ["groups", {}],
-    ),
+    prefetch(["device", { id }], ["resources", { id }], ["events", { deviceId: id }], ["groups", {}]),
   );
   return (
     <HydrationBoundary state={state}>
