@@ -154,7 +154,7 @@ export class DeviceOperations {
    * is refused, which sends it back to its bootstrap server.
    */
   async rebootstrap(target: Target): Promise<{ way: "execute" | "refuse-registration"; message: string }> {
-    const { directory, commit, timeline, clock } = this.options;
+    const { directory, commit, timeline, clock, presence } = this.options;
     const { accountId, deviceId } = target;
     const device = directory.byId(deviceId);
     if (!device || device.accountId !== accountId) throw new ServiceError("not_found", "Device not found.");
@@ -169,7 +169,8 @@ export class DeviceOperations {
       return { way, message };
     };
 
-    if (registration?.peer && !registration.peer.closed) {
+    const there = registration !== undefined && presence.awake(registration);
+    if (there) {
       const trigger = this.#trigger(registration, 9);
       if (trigger) {
         try {
@@ -190,7 +191,7 @@ export class DeviceOperations {
     device.rebootstrapPending = true;
     await commit.add(markRebootstrap, { id: deviceId, pending: 1, at: clock.now() });
     // An update trigger brings the refusal forward; without it the device comes at the end of its lifetime.
-    const update = registration?.peer && !registration.peer.closed ? this.#trigger(registration, 8) : null;
+    const update = registration && presence.awake(registration) ? this.#trigger(registration, 8) : null;
     if (registration && update)
       this.options.exchange
         .request(registration, update, { method: "POST", timeoutMs: TRIGGER_TIMEOUT_MS })
@@ -198,7 +199,7 @@ export class DeviceOperations {
     return tell(
       "refuse-registration",
       registration
-        ? "it has no bootstrap trigger that works; its next registration is refused, so that it falls back to bootstrap"
+        ? `${there ? "it has no bootstrap trigger that works" : "it cannot be asked now"}; its next registration is refused, so that it falls back to bootstrap`
         : "it is not registered; its next registration is refused, so that it falls back to bootstrap",
     );
   }

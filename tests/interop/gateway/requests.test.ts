@@ -267,6 +267,17 @@ describe("a device in queue mode", () => {
     expect(await rows(id)).toBe(0);
   });
 
+  it("is not woken to bootstrap again; it is refused when it comes", async () => {
+    const { device, id, location } = await registered(["Q"]);
+    gateway.clock.jump(94_000);
+    const { accountId, bus } = gateway;
+    const result = await bus.request("device.rebootstrap", { accountId, deviceId: id });
+    expect(result).toMatchObject({ way: "refuse-registration" });
+    expect(result.message).toContain("it cannot be asked now");
+    expect((await device.ask({ path: location })).code).toBe("4.04");
+    expect(device.requests).toEqual([]);
+  });
+
   it("falls asleep over a request, which is sent again when it wakes by a Send", async () => {
     const { device, ask, got, responses } = await registered(["Q"]);
     device.answer = () => null;
