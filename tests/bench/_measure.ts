@@ -1,24 +1,22 @@
-import type { GatewayProcess } from "../support/gateway-process";
-
 /** What a number of operations took. */
 export interface Rate {
   /** With the load on the other core. */
   perSecond: number;
-  /** Of processor time of the gateway. */
+  /** Of processor time of the process that is measured. */
   perCpuSecond: number;
 }
 
-/** Runs `work`, which does `count` operations on the gateway, and says how many of them a second holds. */
+/** Runs `work`, which does `count` operations on a process, and says how many of them a second holds. */
 export async function measure<T>(
-  gateway: GatewayProcess,
+  measured: { cpuSeconds(): number },
   count: number,
   work: () => Promise<T>,
 ): Promise<Rate & { result: T }> {
-  const cpu = gateway.cpuSeconds();
+  const cpu = measured.cpuSeconds();
   const start = performance.now();
   const result = await work();
   const seconds = (performance.now() - start) / 1000;
-  return { result, perSecond: count / seconds, perCpuSecond: count / (gateway.cpuSeconds() - cpu) };
+  return { result, perSecond: count / seconds, perCpuSecond: count / (measured.cpuSeconds() - cpu) };
 }
 
 /** Does `run` for every item, so many at a time; the results in order. */
@@ -39,10 +37,16 @@ export async function concurrently<T, R>(
   return results;
 }
 
-/** Both rates as rows of the table; the second is what one core of the gateway can do. */
-export function rateRows(metric: string, rate: Rate, aim: number, limitedBy: string) {
+/** Both rates as rows of the table; the first is what one core of the process can do. */
+export function rateRows(metric: string, rate: Rate, aim: number, limitedBy: string, what = "gateway") {
   return [
-    { metric: `${metric}, per second of gateway CPU`, value: rate.perCpuSecond, unit: "/s", aim, limitedBy },
+    { metric: `${metric}, per second of ${what} CPU`, value: rate.perCpuSecond, unit: "/s", aim, limitedBy },
     { metric: `${metric}, with the load on the other core`, value: rate.perSecond, unit: "/s" },
   ];
+}
+
+/** The value that a part of them does not exceed. */
+export function quantile(values: readonly number[], part: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }

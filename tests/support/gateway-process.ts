@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { busPath, connectBus, type LocalBusClient } from "@/server/bus";
@@ -10,6 +10,7 @@ import { createLogger } from "@/server/log";
 import type { Context } from "@/server/services/context";
 import { createContext } from "@/server/services/create-context";
 import { createFirstAdministrator } from "@/server/services/instance/setup";
+import { cpuSeconds, ended, ready } from "./child-process";
 import { freePort } from "./free-port";
 
 /** A gateway in a process of its own: its time and memory are its own, and it can be killed. */
@@ -83,21 +84,14 @@ export async function startGatewayProcess(
     await ready(child);
     while (!bus.connected) await new Promise((done) => setTimeout(done, 5));
   };
-  const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((done) => child.once("exit", done));
-    child.kill(signal);
-    await ended;
-  };
   await start();
-  const stat = () => readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return {
     config,
     db,
     context,
     accountId,
     bus,
-    cpuSeconds: () => (Number(stat()[11]) + Number(stat()[12])) / 100,
+    cpuSeconds: () => cpuSeconds(child),
     memory: () =>
       new Promise((done) => {
         child.on("message", function answered(message: { type: string; heap: number; used: number }) {
@@ -107,23 +101,13 @@ export async function startGatewayProcess(
         });
         child.send({ type: "memory" });
       }),
-    kill: () => end("SIGKILL"),
+    kill: () => ended(child, "SIGKILL"),
     start,
     async close() {
       bus.close();
-      await end("SIGTERM");
+      await ended(child, "SIGTERM");
       await db.$disconnect();
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-function ready(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.on("message", (message: { type: string; message?: string }) => {
-      if (message.type === "ready") resolve();
-      else if (message.type === "failed") reject(new Error(message.message));
-    });
-    child.once("exit", (code) => reject(new Error(`The gateway ended with ${code}.`)));
-  });
 }
