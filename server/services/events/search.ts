@@ -1,11 +1,11 @@
 import type { z } from "zod";
-import { Prisma } from "@/server/db";
+import { columnList, Prisma, rowsOf } from "@/server/db";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { compileFilters, EQUALITY, type FilterFields, MEMBERSHIP, RANGE } from "../filter";
 import { findPage, type Page, type PageInput, pageInput } from "../page";
 import { idInput, validate } from "../validate";
-import { eventSelect, eventView } from "./list";
+import { eventView } from "./list";
 import type { EventView } from "./types";
 
 const text = (sql: Prisma.Sql) => ({ sql, kind: "text" as const, operators: MEMBERSHIP });
@@ -37,6 +37,28 @@ export const eventFilters = {
 /** An event of a device. */
 export type DeviceEventView = EventView & { deviceId: string };
 
+const columns = {
+  id: "text",
+  deviceId: "text",
+  type: "text",
+  category: "text",
+  outcome: "text",
+  description: "text",
+  data: "text",
+  stateChange: "boolean",
+  actor: "text",
+  at: "time",
+} as const;
+
+/** Events of devices of which the rest of the query is true. */
+async function select(ctx: Context, where: Prisma.Sql): Promise<DeviceEventView[]> {
+  const rows = await rowsOf(ctx.db)(
+    columns,
+    Prisma.sql`SELECT ${columnList(columns)} FROM "DeviceEvent" WHERE ${where} AND "deviceId" IS NOT NULL`,
+  );
+  return rows.map((row) => ({ ...eventView(row), deviceId: row.deviceId }));
+}
+
 /** A page of what happened to the account's devices. */
 export async function searchDeviceEvents(
   ctx: Context,
@@ -49,10 +71,7 @@ export async function searchDeviceEvents(
     Prisma.sql`"DeviceEvent"`,
     Prisma.sql`"accountId" = ${accountId} AND "deviceId" IS NOT NULL${compileFilters(eventFilters, page.filters)}`,
     page,
-    async (ids) =>
-      (
-        await ctx.db.deviceEvent.findMany({ where: { accountId, id: { in: ids } }, select: eventSelect })
-      ).flatMap(ofDevice),
+    (ids) => select(ctx, Prisma.sql`"accountId" = ${accountId} AND "id" IN (${Prisma.join(ids)})`),
   );
 }
 
@@ -65,16 +84,7 @@ export async function findDeviceEvent(
 ): Promise<DeviceEventView> {
   const accountId = memberAccount(ctx.actor);
   const { id } = validate(findDeviceEventInput, input);
-  const row = await ctx.db.deviceEvent.findFirst({
-    where: { id, accountId, deviceId: { not: null } },
-    select: eventSelect,
-  });
-  const [event] = row ? ofDevice(row) : [];
+  const [event] = await select(ctx, Prisma.sql`"id" = ${id} AND "accountId" = ${accountId}`);
   if (!event) throw notFound("Device event");
   return event;
-}
-
-function ofDevice(row: Parameters<typeof eventView>[0]): DeviceEventView[] {
-  const { deviceId, ...event } = eventView(row);
-  return deviceId === null ? [] : [{ ...event, deviceId }];
 }
