@@ -411,8 +411,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         return {};
       },
       "device.suspension": async ({ accountId, deviceId }) => {
-        const device = await directory.admit(db, deviceId);
-        if (device?.accountId !== accountId || !device.suspended) return {};
+        if (directory.byId(deviceId)?.accountId !== accountId) return {};
+        if (!(await directory.admit(db, deviceId))?.suspended) return {};
         const registration = directory.registrationOf(deviceId);
         if (registration) await registrations.expel([registration]);
         endSessions(isOf(deviceId));
