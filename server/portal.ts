@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import next from "next";
@@ -26,6 +26,7 @@ import { LiveHub } from "./portal/live";
 import { type PortalBus, type PortalRuntime, setRuntime } from "./portal/runtime";
 import { sessionSecret } from "./portal/session-secret";
 import { portalCredentials } from "./portal/tls";
+import { answerUnupgraded, isWebSocket } from "./portal/upgrade";
 import { runProcess } from "./process";
 import { ensureInstance } from "./services/instance/ensure";
 import { ensureAdministrator, issueSetupToken } from "./services/instance/setup";
@@ -68,8 +69,8 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   delete process.env.NEXTAUTH_URL;
   // biome-ignore-end lint/style/noProcessEnv: libraries are told here, nothing is read
 
-  const hub = new LiveHub();
-  const api = createApi({ context: ctx, config, log, version });
+  const api = createApi({ context: ctx, config, log, version, events: runtime.bus });
+  const hub = new LiveHub(api.streams);
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     normalizeForwarded(req, config.trustProxy);
@@ -92,24 +93,28 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
 
   const http = createServer(listener);
   const https = createTlsServer(await portalCredentials(ctx, config), listener);
+  // Next listens for upgrades on the server that it is given: it hears of those that are left to it.
+  const upgrades = createServer();
+  for (const server of [http, https]) {
+    server.on("upgrade", (req: IncomingMessage, socket: Socket, head: Buffer) => {
+      normalizeForwarded(req, config.trustProxy);
+      if (api.upgrades(req)) void api.upgrade(req, socket, head);
+      else if (dev && isWebSocket(req)) upgrades.emit("upgrade", req, socket, head);
+      else answerUnupgraded(server, req, socket, head);
+    });
+  }
   onclose("the HTTP server", () => end(http));
   onclose("the HTTPS server", () => end(https));
   runtime.ports = {
     http: await bind(http, config.portalPort, config.host),
     https: await bind(https, config.httpsPort, config.host),
   };
-  onclose("live streams", () => hub.close());
+  onclose("the API", () => api.close());
 
-  const app = next({ dev, dir: root, httpServer: http, port: runtime.ports.http, hostname: "localhost" });
+  const app = next({ dev, dir: root, httpServer: upgrades, port: runtime.ports.http, hostname: "localhost" });
   await app.prepare();
   onclose("the pages", () => app.close());
   pages = app.getRequestHandler();
-  if (dev) {
-    const upgrade = app.getUpgradeHandler();
-    for (const server of [http, https]) {
-      server.on("upgrade", (req, socket, head) => void upgrade(req, socket, head));
-    }
-  }
 
   const host = uriHost(config.publicHost);
   const token = await issueSetupToken(ctx);

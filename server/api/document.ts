@@ -58,13 +58,13 @@ function describe(operation: Operation): Parameters<OpenAPIHono["openAPIRegistry
     request: {
       ...(params && { params: params as z.ZodObject }),
       ...(first && { query: second ? first.extend(second.shape) : first }),
-      ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
       ...(rawBody && {
         body: {
           required: rawBody.required ?? false,
           content: Object.fromEntries(rawBody.contentTypes.map((type) => [type, { schema: z.any() }])),
         },
       }),
+      ...(body && { body: { required: true, content: { "application/json": { schema: body } } } }),
     },
     responses: {
       [status]: {
@@ -98,6 +98,7 @@ function describe(operation: Operation): Parameters<OpenAPIHono["openAPIRegistry
 }
 
 const DONE: Readonly<Record<Operation["status"], string>> = {
+  101: "The connection is a WebSocket now.",
   200: "What was asked for.",
   201: "Made.",
   202: "Accepted.",

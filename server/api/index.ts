@@ -1,18 +1,22 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
 import type { Config } from "@/server/config";
 import type { Logger } from "@/server/log";
 import { authenticateApiKey } from "@/server/services/api-keys/authenticate";
 import type { Context, Scope } from "@/server/services/context";
+import { bearerKey } from "./authorization";
 import { ClientGone, checkRaw, parseJson, readBody } from "./body";
 import { openApiDocument } from "./document";
 import { type ApiError, envelope, type Failure, failure, INTERNAL, invalid, toFailure } from "./errors";
 import { parseFilters } from "./filter";
 import { whyNotServed } from "./not-served";
+import { Delivery } from "./notification/delivery";
+import { type EventSource, EventStreams } from "./notification/event-streams";
 import { type Call, type Operation, Reply } from "./operation";
 import { operations as served } from "./operations";
 import { KEY_RATE, type Rate, RateLimit, STRANGER_RATE } from "./rate-limit";
-import { json, send } from "./reply";
+import { json, refuseUpgrade, send } from "./reply";
 import { type Match, Router } from "./router";
 import type { z } from "./zod";
 
@@ -26,6 +30,8 @@ export interface ApiParts {
   keyRate?: Rate;
   strangerRate?: Rate;
   operations?: readonly Operation[];
+  /** Where what happens is heard of; without it, event streams stay silent and queues are looked at every second. */
+  events?: EventSource;
 }
 
 export interface Api {
@@ -33,10 +39,20 @@ export interface Api {
   owns(target: string): boolean;
   /** Answers a request; never throws. */
   answer(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  /** Whether a request to upgrade is for `upgrade`; another is answered like any request. */
+  upgrades(req: IncomingMessage): boolean;
+  /** Makes a connection a WebSocket, or refuses it; never throws. */
+  upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
+  /** Event streams; browsers have theirs among them. */
+  readonly streams: EventStreams;
+  readonly delivery: Delivery;
+  /** Answers everyone who waits and ends what is open. */
+  close(): Promise<void>;
 }
 
 const OWN = /^\/+(?:v[23](?:[/?]|$)|openapi\.json\/*(?:\?|$))/;
 const DOCUMENT = "/openapi.json";
+const WEBSOCKET_PATH = "/v2/notification/websocket-connect";
 
 /** The REST API: everything under /v2 and /v3, and its description at /openapi.json. */
 export function createApi(parts: ApiParts): Api {
@@ -46,9 +62,11 @@ export function createApi(parts: ApiParts): Api {
   const strangerRate = new RateLimit(parts.strangerRate ?? STRANGER_RATE, context.clock);
   let document: string | null = null;
 
-  const authenticated = async (req: IncomingMessage) => {
-    const [, key] = /^\s*bearer\s+(\S+)\s*$/i.exec(req.headers.authorization ?? "") ?? [];
-    const actor = key && key.length <= 512 ? await authenticateApiKey(context, { key }) : null;
+  const streams = new EventStreams(parts.events ?? SILENCE, context.clock);
+  const delivery = new Delivery({ context, config, log, events: parts.events ?? SILENCE });
+
+  const authenticated = async (req: IncomingMessage, key: string | null) => {
+    const actor = key ? await authenticateApiKey(context, { key }) : null;
     const wait = actor
       ? keyRate.take(actor.id)
       : strangerRate.take(String(req.headers["x-forwarded-for"] ?? req.socket.remoteAddress ?? ""));
@@ -67,7 +85,7 @@ export function createApi(parts: ApiParts): Api {
     res: ServerResponse,
     requestId: string,
   ): Promise<Reply> => {
-    const actor = await authenticated(req);
+    const actor = await authenticated(req, bearerKey(req.headers.authorization));
     try {
       checkScope(operation.scope, actor.scopes);
       const body = await readBody(req, operation.maxBody);
@@ -91,6 +109,11 @@ export function createApi(parts: ApiParts): Api {
         get signal() {
           return signalOf(res);
         },
+        get delivered() {
+          return deliveredOf(req, res);
+        },
+        delivery,
+        streams,
         filters: operation.filters ? parseFilters(search, operation.filters) : [],
       };
       const answer = await operation.handle(call);
@@ -121,7 +144,33 @@ export function createApi(parts: ApiParts): Api {
   };
 
   return {
+    streams,
+    delivery,
     owns: (target) => OWN.test(target),
+    upgrades: ({ url, headers }) =>
+      headers.upgrade?.toLowerCase() === "websocket" && parseTarget(url ?? "/").path === WEBSOCKET_PATH,
+    async upgrade(req, socket, head) {
+      const requestId = randomUUID().replaceAll("-", "");
+      const onlost = () => socket.destroy();
+      socket.on("error", onlost);
+      try {
+        await delivery.upgrade(req, socket, head, async (key) => {
+          const actor = await authenticated(req, key);
+          checkScope("connect", actor.scopes);
+          return actor;
+        });
+      } catch (error) {
+        const found = toFailure(error);
+        if (!found) log.error({ err: error, path: req.url }, "a handshake failed");
+        refuseUpgrade(socket, refusal(found ?? INTERNAL, requestId), requestId);
+        return;
+      }
+      socket.off("error", onlost);
+    },
+    async close() {
+      streams.close();
+      await delivery.close();
+    },
     async answer(req, res) {
       const requestId = randomUUID().replaceAll("-", "");
       let reply: Reply;
@@ -138,13 +187,15 @@ export function createApi(parts: ApiParts): Api {
         await send(req, res, reply, requestId);
       } catch (error) {
         // Clients leave streams when they like; anything else is a fault, seen by the client as an answer cut short.
-        if (!signalOf(res).aborted)
+        if (!signalOf(res).aborted && !(error instanceof ClientGone))
           log.error({ err: error, method: req.method, path: req.url }, "an answer was cut short");
         res.destroy();
       }
     },
   };
 }
+
+const SILENCE: EventSource = { subscribe: () => () => {}, watch: () => {} };
 
 const notFound = failure(404, "not_found", "Not found.");
 
@@ -183,6 +234,16 @@ function signalOf(res: ServerResponse): AbortSignal {
   if (res.destroyed) lost();
   else res.once("close", lost);
   return controller.signal;
+}
+
+/** Whether the answer was written as a whole, over a connection that did not fail until now. */
+function deliveredOf({ socket, method }: IncomingMessage, res: ServerResponse): () => boolean {
+  let written = false;
+  res.once("finish", () => {
+    // A HEAD has no answer but its head.
+    written = method !== "HEAD";
+  });
+  return () => written && socket.errored === null;
 }
 
 /** Clients end paths with a slash, or double one; a redirect would lose what they send. */

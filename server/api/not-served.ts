@@ -1,18 +1,6 @@
 /** Operations of Pelion's API that are known and not served, and why; docs/rest-api.md shows the same table. */
 export const notServed: readonly { title: string; reason: string; operations: readonly string[] }[] = [
   {
-    title: "Connect",
-    reason:
-      "Not there yet: requests to devices, subscriptions and notification channels come with the next step of the API.",
-    operations: [
-      "GET,PUT,DELETE /v2/notification/callback",
-      "GET /v2/notification/channel",
-      "GET,DELETE /v2/notification/pull",
-      "GET,PUT,DELETE /v2/notification/websocket",
-      "GET /v2/notification/websocket-connect",
-    ],
-  },
-  {
     title: "Pre-shared keys",
     reason: "Devices come with certificates; pre-shared keys are not supported.",
     operations: ["GET,POST /v2/device-shared-keys", "GET,DELETE /v2/device-shared-keys/{endpoint_name}"],

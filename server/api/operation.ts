@@ -1,6 +1,8 @@
 import type { Config } from "@/server/config";
 import type { Actor, Context, Scope } from "@/server/services/context";
 import type { Filter, FilterFields } from "@/server/services/filter";
+import type { Delivery } from "./notification/delivery";
+import type { EventStreams } from "./notification/event-streams";
 import type { z } from "./zod";
 
 type ApiKeyActor = Extract<Actor, { kind: "apiKey" }>;
@@ -17,6 +19,12 @@ export interface Call<P, Q, B> {
   raw: { body: Uint8Array; contentType: string | null; header(name: string): string | null };
   /** Aborted when the client goes before it has its answer. */
   signal: AbortSignal;
+  /** Whether the answer was written as a whole and its connection has not failed since; to be taken now and asked later. */
+  delivered: () => boolean;
+  /** Brings notifications to the applications. */
+  delivery: Delivery;
+  /** Streams of what happens. */
+  streams: EventStreams;
 }
 
 /** An answer other than the declared status with JSON: text, bytes, a stream, another status or headers. */
@@ -47,7 +55,7 @@ export interface Operation<P = unknown, Q = unknown, B = unknown> {
   maxBody?: number;
   /** Fields that the list can be filtered by. */
   filters?: FilterFields;
-  status: 200 | 201 | 202 | 204;
+  status: 101 | 200 | 201 | 202 | 204;
   response?: z.ZodType;
   /** What else it may answer (by a Reply), by status, beside the errors that every operation has. */
   replies?: Readonly<Record<number, { description: string; contentType?: string; schema?: z.ZodType }>>;

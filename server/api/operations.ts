@@ -16,6 +16,7 @@ import { devices } from "./devices/routes";
 import { echoes } from "./echo/routes";
 import { endpointResources } from "./endpoints/resources";
 import { endpoints } from "./endpoints/routes";
+import { notification } from "./notification/routes";
 import type { Operation } from "./operation";
 import { policyGroups } from "./policy-groups/routes";
 import { serverCredentials } from "./server-credentials/routes";
@@ -45,6 +46,7 @@ export const operations: readonly Operation[] = [
   ...deviceLogs,
   ...echoes,
   ...endpoints,
+  ...notification,
   ...endpointResources,
   ...deviceRequests,
   ...subscriptions,

@@ -1,5 +1,5 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { Readable } from "node:stream";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import { type Duplex, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Reply } from "./operation";
 
@@ -37,6 +37,20 @@ export async function send(
   // Whoever waits for events learns at once that there will be some.
   res.flushHeaders();
   await pipeline(stream, res);
+}
+
+/** Answers a request to upgrade in HTTP, which is the end of its connection. */
+export function refuseUpgrade(socket: Duplex, { status, body, headers }: Reply, requestId: string): void {
+  const text = String(body);
+  const lines = Object.entries({
+    ...headers,
+    "X-Request-ID": requestId,
+    "Content-Length": Buffer.byteLength(text),
+    Connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n${text}`, () =>
+    socket.destroy(),
+  );
 }
 
 /** What goes over the wire, and its type where the answer does not say it. */

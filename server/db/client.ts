@@ -12,6 +12,7 @@ const omit = {
   apiKey: { hash: true },
   authority: { privateKey: true },
   trustedCertificate: { privateKey: true },
+  notificationChannel: { headers: true, secret: true },
 } as const;
 
 // The portal's pages are a module graph of their own, with the same client.

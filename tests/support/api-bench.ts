@@ -1,14 +1,14 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect } from "vitest";
-import { createApi } from "@/server/api";
+import { type Api, createApi } from "@/server/api";
 import { errorSchema } from "@/server/api/errors";
 import type { Operation } from "@/server/api/operation";
 import { operations as served } from "@/server/api/operations";
 import type { Rate } from "@/server/api/rate-limit";
 import { Router } from "@/server/api/router";
 import type { BusEvent, GatewayOp, GatewayRequests } from "@/server/bus/messages";
-import { systemClock } from "@/server/clock";
+import { type Clock, systemClock } from "@/server/clock";
 import type { Config } from "@/server/config";
 import { openTestDatabase, type PrismaClient } from "@/server/db";
 import { createLogger } from "@/server/log";
@@ -48,6 +48,7 @@ export interface ApiBench {
   asked: { op: string; input: unknown }[];
   /** What the gateway answers; what is not there is answered as if it were down. */
   answers: { [K in GatewayOp]?: (input: GatewayRequests[K]["input"]) => GatewayRequests[K]["output"] };
+  api: Api;
   /** Sends a request and checks the answer against what the operation declares. */
   call(key: string | null, method: string, path: string, body?: unknown): Promise<ApiAnswer>;
   close(): Promise<void>;
@@ -55,14 +56,24 @@ export interface ApiBench {
 
 /** The REST API on a port of its own, with two accounts; the gateway is a list of what it was asked. */
 export async function openApiBench(
-  parts: { keyRate?: Rate; strangerRate?: Rate; operations?: readonly Operation[] } = {},
+  parts: {
+    keyRate?: Rate;
+    strangerRate?: Rate;
+    operations?: readonly Operation[];
+    clock?: Clock;
+    env?: Record<string, string>;
+  } = {},
 ): Promise<ApiBench> {
+  const { clock = systemClock } = parts;
   const router = new Router(parts.operations ?? served);
-  const { db, config, close } = await openTestDatabase();
+  const { db, config, close } = await openTestDatabase(parts.env);
   const asked: ApiBench["asked"] = [];
   const answers: ApiBench["answers"] = {};
+  const listeners = new Set<(event: BusEvent) => void>();
   const bus: BusClient = {
-    publish: (_: BusEvent) => {},
+    publish: (event: BusEvent) => {
+      for (const listener of listeners) listener(event);
+    },
     request: async (op, input) => {
       asked.push({ op, input });
       const answer = answers[op];
@@ -83,7 +94,7 @@ export async function openApiBench(
       throw new ServiceError("unavailable", "The gateway is not running.");
     },
   };
-  const system = createContext({ config, db, bus, clock: systemClock });
+  const system = createContext({ config, db, bus, clock });
   await ensureInstance(system, { publicHost: config.publicHost });
   const tenant = async (name: string): Promise<ApiTenant> => {
     const id = newId();
@@ -105,6 +116,13 @@ export async function openApiBench(
     config,
     log: createLogger("test", process.env.API_LOG === "1" ? "error" : "silent"),
     version: "0.0.0",
+    events: {
+      watch: () => {},
+      subscribe: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
     ...parts,
   });
   const server = createServer((req, res) => {
@@ -112,6 +130,7 @@ export async function openApiBench(
     if (api.owns(pathname)) void api.answer(req, res);
     else res.writeHead(418).end();
   });
+  server.on("upgrade", (req, socket, head) => void api.upgrade(req, socket, head));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
@@ -123,6 +142,7 @@ export async function openApiBench(
     b,
     asked,
     answers,
+    api,
     async call(key, method, path, body) {
       const response = await fetch(url + path, {
         method,
@@ -139,6 +159,7 @@ export async function openApiBench(
       return answer;
     },
     async close() {
+      await api.close();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await close();

@@ -1,5 +1,6 @@
 import { type Context, ownerOf, requireSystem } from "../context";
 import { notFound } from "../errors";
+import type { Owner } from "./announce";
 import { HEADERS_PURPOSE, SECRET_PURPOSE } from "./put-callback";
 import type { CallbackTarget } from "./send";
 import { type ChannelKind, type ChannelView, channelSelect, channelView } from "./types";
@@ -44,13 +45,12 @@ export async function findChannel(
 }
 
 /** Owners that have a callback. */
-export async function listCallbackOwners(ctx: Context): Promise<string[]> {
+export async function listCallbackOwners(ctx: Context): Promise<Owner[]> {
   requireSystem(ctx.actor);
-  const rows = await ctx.db.notificationChannel.findMany({
+  return ctx.db.notificationChannel.findMany({
     where: { kind: "CALLBACK" },
-    select: { ownerId: true },
+    select: { accountId: true, ownerId: true },
   });
-  return rows.map(({ ownerId }) => ownerId);
 }
 
 function callback(

@@ -1,7 +1,10 @@
-import { Prisma, type Statement } from "@/server/db";
+import { type Columns, columnList, Prisma, rowsOf, type Statement } from "@/server/db";
 import { type Context, ownerOf, requireSystem } from "../context";
 import type { NotificationKind } from "../notifications/types";
-import { DELIVERIES_KEPT, type DeliveryView } from "./list";
+import type { DeliveryView } from "./of-account";
+
+/** Tries to deliver to a callback that are remembered. */
+const DELIVERIES_KEPT = 100;
 
 /** What waits for an owner. */
 export interface QueuedRow {
@@ -11,17 +14,20 @@ export interface QueuedRow {
   body: string;
 }
 
+const queued = { seq: "integer", kind: "text", body: "text" } as const satisfies Columns;
+
 /** The next rows of a queue, in the order in which they are delivered. */
 export async function readQueue(
   ctx: Context,
   { ownerId, after, limit }: { ownerId: string; after: number; limit: number },
 ): Promise<QueuedRow[]> {
   requireSystem(ctx.actor);
-  const rows = await ctx.db.$queryRaw<{ seq: bigint | number; kind: NotificationKind; body: string }[]>(
-    Prisma.sql`SELECT "seq", "kind", "body" FROM "Notification"
+  const rows = await rowsOf(ctx.db)(
+    queued,
+    Prisma.sql`SELECT ${columnList(queued)} FROM "Notification"
       WHERE "ownerId" = ${ownerId} AND "seq" > ${after} ORDER BY "seq" LIMIT ${limit}`,
   );
-  return rows.map(({ seq, kind, body }) => ({ seq: Number(seq), kind, body }));
+  return rows as QueuedRow[];
 }
 
 /** Owners that got something since a row, and the newest row of all. */
@@ -30,12 +36,13 @@ export async function findQueued(
   { after }: { after: number },
 ): Promise<{ owners: string[]; last: number }> {
   requireSystem(ctx.actor);
-  const rows = await ctx.db.$queryRaw<{ ownerId: string; last: bigint | number }[]>(
-    Prisma.sql`SELECT "ownerId", MAX("seq") AS "last" FROM "Notification" WHERE "seq" > ${after} GROUP BY "ownerId"`,
+  const rows = await rowsOf(ctx.db)(
+    { ownerId: "text", last: "integer" },
+    Prisma.sql`SELECT "ownerId", MAX("seq") FROM "Notification" WHERE "seq" > ${after} GROUP BY "ownerId"`,
   );
   return {
     owners: rows.map(({ ownerId }) => ownerId),
-    last: rows.reduce((last, row) => Math.max(last, Number(row.last)), after),
+    last: rows.reduce((last, row) => Math.max(last, row.last), after),
   };
 }
 

@@ -26,6 +26,18 @@ export async function removeAccountChannel(
   if (!(await remove(ctx, owner, (tx) => find(tx, owner)))) throw notFound("Notification channel");
 }
 
+/** Owners whose channel of a kind nobody used since then. */
+export async function listInactive(
+  ctx: Context,
+  { kind, since }: { kind: ChannelKind; since: Date },
+): Promise<Owner[]> {
+  requireSystem(ctx.actor);
+  return ctx.db.notificationChannel.findMany({
+    where: { kind, activeAt: { lte: since } },
+    select: { accountId: true, ownerId: true },
+  });
+}
+
 /** Deletes a channel that nobody used since then, unless that just changed. */
 export async function expireChannel(
   ctx: Context,

@@ -2,7 +2,7 @@ import { type Context, requireSystem } from "../context";
 
 /** What became of a key. */
 export interface Standing {
-  /** The key is there and its application and account are in use: what it opened goes on, even if it expired. */
+  /** The key is there, its owner and account are in use: what it opened goes on, even if an access key is off or expired. */
   stands: boolean;
   /** It may be used for new requests, too. */
   active: boolean;
@@ -24,7 +24,8 @@ export async function standingOf(ctx: Context, hashes: readonly string[]): Promi
   const now = ctx.clock.now();
   const found = new Map(
     rows.map(({ hash, status, expiresAt, account, application }) => {
-      const stands = account.status === "ACTIVE" && (application === null || application.status === "ACTIVE");
+      // An API key is an owner itself.
+      const stands = account.status === "ACTIVE" && (application?.status ?? status) === "ACTIVE";
       const active = stands && status === "ACTIVE" && (expiresAt === null || expiresAt.getTime() > now);
       return [hash, { stands, active }];
     }),
