@@ -1,4 +1,5 @@
 import { type ErrorCode, type FieldError, ServiceError } from "@/server/services/errors";
+import { snakeCase } from "./serialize";
 import { z } from "./zod";
 
 /** How a request that did not work is answered. */
@@ -42,6 +43,7 @@ export const failure = (
 export function toFailure(error: unknown): Failure | null {
   if (error instanceof ApiError) return error.failure;
   if (!(error instanceof ServiceError)) return null;
+  // Verbs speak of their own input.
   const fields = error.fields.map(({ name, message }) => ({ name: snakeCase(name), message }));
   return { ...FAILURES[error.code], message: error.message, fields };
 }
@@ -90,6 +92,3 @@ export function envelope({ status, type, message, fields }: Failure, requestId: 
     ...(fields.length > 0 && { fields: [...fields] }),
   };
 }
-
-// Verbs speak of their own input.
-const snakeCase = (text: string) => text.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

@@ -7,7 +7,7 @@ import {
 } from "@/server/services/audit/search";
 import { operation } from "../operation";
 import { list, pageOf, pageQuery } from "../paging";
-import { iso } from "../serialize";
+import { iso, snakeCase } from "../serialize";
 import { dateTime, id, listOf, z } from "../zod";
 
 const tag = "Audit log";
@@ -32,6 +32,10 @@ const entryResponse = z
   })
   .openapi("AuditLogEntry");
 
+const named = (fields: AuditEntryView["before"]) =>
+  fields &&
+  Object.fromEntries(Object.entries(fields).map(([name, value]) => [snakeCase(name), value] as const));
+
 const serialize = (row: AuditEntryView): z.input<typeof entryResponse> => ({
   object: "audit-log-entry",
   id: row.id,
@@ -41,8 +45,8 @@ const serialize = (row: AuditEntryView): z.input<typeof entryResponse> => ({
   action: row.action,
   object_type: row.objectType,
   object_id: row.objectId,
-  before: row.before,
-  after: row.after,
+  before: named(row.before),
+  after: named(row.after),
   request_id: row.requestId,
   created_at: iso(row.at),
   etag: "1",

@@ -65,14 +65,19 @@ export const oneGroup = async (ctx: Context, groupIdWanted: string) =>
 /** The groups that something is to be in. */
 export const groupIds = z.array(id).max(10);
 
-/** The role behind the groups of a request; undefined when it names none. */
-export function roleOfGroups({ actor }: Context, groups: string[] | null | undefined): Role | undefined {
-  if (!groups) return undefined;
+/** What the groups of a request stand for. */
+export function rolesOfGroups({ actor }: Context, groups: readonly string[]): Role[] {
   const accountId = memberAccount(actor);
-  const roles = groups.map((group) => {
+  return groups.map((group) => {
     const role = roleOfGroup(accountId, group);
     if (!role) throw failure(400, "validation_error", `groups: ${group} is no policy group of this account`);
     return role;
   });
+}
+
+/** The role behind the groups of a request; undefined when it names none. */
+export function roleOfGroups(ctx: Context, groups: string[] | null | undefined): Role | undefined {
+  if (!groups) return undefined;
+  const roles = rolesOfGroups(ctx, groups);
   return roles.includes("administrator") ? "administrator" : "developer";
 }

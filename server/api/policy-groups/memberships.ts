@@ -2,7 +2,7 @@ import type { Role } from "@/server/services/groups/list";
 import { changeGroups, type MemberKind } from "@/server/services/groups/members";
 import { type Call, type Operation, operation } from "../operation";
 import { id, z } from "../zod";
-import { groupList, ownGroups } from "./groups";
+import { groupList, ownGroups, rolesOfGroups } from "./groups";
 
 type Context = Call<unknown, unknown, unknown>["ctx"];
 
@@ -41,7 +41,7 @@ export function memberships(of: {
       ...(answer && { response: answer.response }),
       handle: async ({ ctx, params, body: groups }) => {
         const found = of.idOf(ctx, (params ?? {}) as Record<string, string>);
-        await changeGroups(ctx, { kind, id: found, way, groups });
+        await changeGroups(ctx, { kind, id: found, way, roles: rolesOfGroups(ctx, groups) });
         return answer?.of(ctx, found);
       },
     });

@@ -323,8 +323,8 @@ describe("the audit log", () => {
       account_id: bench.a.id,
       actor: "key:admin",
       object_type: "device",
-      before: { name: "before", customAttributes: { colour: "red" } },
-      after: { name: "after", customAttributes: { colour: "red" } },
+      before: { name: "before", custom_attributes: { colour: "red" } },
+      after: { name: "after", custom_attributes: { colour: "red" } },
       request_id: changed.headers.get("x-request-id"),
     });
     expect(log.data[0].after).toBeNull();

@@ -269,7 +269,7 @@ describe("policy groups", () => {
     });
     expect(foreign.status).toBe(404);
     const other = (await bench.call(bench.b.admin, "GET", "/v3/policy-groups")).body.data[0].id;
-    expect((await admin("POST", `/v3/users/${bench.a.userId}/groups/add`, [other])).status).toBe(404);
+    expect((await admin("POST", `/v3/users/${bench.a.userId}/groups/add`, [other])).status).toBe(400);
     const raised = await bench.call(bench.a.developer, "POST", "/v3/api-keys/me/groups/add", [
       administrators,
     ]);
