@@ -181,6 +181,8 @@ export class Notifier {
   async #dropOld(): Promise<void> {
     const { db, commit, clock } = this.options;
     const before = clock.now() - QUEUE_AGE_MS;
+    const first = await db.notification.findFirst({ orderBy: { seq: "asc" }, select: { at: true } });
+    if (!first || first.at.getTime() >= before) return;
     for (;;) {
       const rows = await db.notification.findMany({
         orderBy: { seq: "asc" },
