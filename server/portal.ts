@@ -28,6 +28,7 @@ import { sessionSecret } from "./portal/session-secret";
 import { portalCredentials } from "./portal/tls";
 import { answerUnupgraded, isWebSocket } from "./portal/upgrade";
 import { runProcess } from "./process";
+import { EnrollmentWorker } from "./services/enrollments/worker";
 import { ensureInstance } from "./services/instance/ensure";
 import { ensureAdministrator, issueSetupToken } from "./services/instance/setup";
 import { recoverRenewals } from "./services/renewals/recover";
@@ -61,6 +62,10 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   await ensureInstance(ctx, { publicHost: config.publicHost });
   if (config.admin) await ensureAdministrator(ctx, config.admin);
   await recoverRenewals(ctx);
+  const lists = new EnrollmentWorker(ctx, (error) =>
+    log.error({ err: error }, "going through a list of enrollment identities failed"),
+  );
+  onclose("lists of enrollment identities", () => lists.close());
 
   // next-auth takes its address from the forwarded headers, which normalizeForwarded makes true for each request.
   // biome-ignore-start lint/style/noProcessEnv: libraries are told here, nothing is read

@@ -17,19 +17,6 @@ export const notServed: readonly { title: string; reason: string; operations: re
     ],
   },
   {
-    title: "Enrollment",
-    reason: "Not there yet: a device belongs to the account that trusts its certificate.",
-    operations: [
-      "GET /v3/device-enrollment-denials",
-      "GET,POST /v3/device-enrollments",
-      "POST /v3/device-enrollments-bulk-deletes",
-      "GET /v3/device-enrollments-bulk-deletes/{id}",
-      "POST /v3/device-enrollments-bulk-uploads",
-      "GET /v3/device-enrollments-bulk-uploads/{id}",
-      "GET,DELETE /v3/device-enrollments/{id}",
-    ],
-  },
-  {
     title: "Policy groups",
     reason:
       "There are two policy groups, Administrators and Developers; what a key may do beside that is set by its scopes.",

@@ -6,6 +6,7 @@ import { auditLog } from "./audit-log/routes";
 import { certificateEnrollments } from "./certificate-enrollments/routes";
 import { certificateIssuers } from "./certificate-issuers/routes";
 import { developerCertificates } from "./developer-certificates/routes";
+import { deviceEnrollments } from "./device-enrollments/routes";
 import { deviceEvents } from "./device-events/routes";
 import { deviceGroups } from "./device-groups/routes";
 import { deviceLogs } from "./device-logs/routes";
@@ -43,6 +44,7 @@ export const operations: readonly Operation[] = [
   ...deviceGroups,
   ...deviceQueries,
   ...deviceSuspension,
+  ...deviceEnrollments,
   ...deviceLogs,
   ...echoes,
   ...endpoints,

@@ -287,6 +287,16 @@ export const eventTypes = {
     (data) => `Device “${data.name || data.endpointName}” deleted.`,
     true,
   ),
+  "device.claimed": define<{ identity: string }>(
+    "device",
+    "SUCCESS",
+    (data) => `Claimed by its enrollment identity ${data.identity}.`,
+  ),
+  "device.unclaimed": define<{ identity: string }>(
+    "device",
+    "INFO",
+    (data) => `The claim by its enrollment identity ${data.identity} was given up.`,
+  ),
   "device.suspended": define<{ category: string; description?: string }>(
     "device",
     "SUCCESS",

@@ -16,6 +16,8 @@ import { createDeveloperCertificate } from "@/server/services/certificates/creat
 import { scopes } from "@/server/services/context";
 import { createDeviceGroup } from "@/server/services/device-groups/create";
 import { createDeviceQuery } from "@/server/services/device-queries/create";
+import { createEnrollment } from "@/server/services/enrollments/create";
+import { enrollmentIdentity } from "@/server/services/enrollments/identity";
 import { newId } from "@/server/services/ids";
 import { createUser } from "@/server/services/users/create";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
@@ -102,6 +104,32 @@ describe("every route", () => {
         updatedAt: now,
       },
     });
+    const enrollment = await createEnrollment(owner.ctx, {
+      enrollmentIdentity: enrollmentIdentity("0".repeat(64)),
+    });
+    const jobs = new Map<string, string>();
+    for (const kind of ["upload", "delete"]) {
+      const id = newId();
+      jobs.set(kind, id);
+      const report = new Uint8Array(1);
+      const list = { input: new Uint8Array(), fullReport: report, errorsReport: report };
+      await db.enrollmentJob.create({
+        data: { id, accountId: owner.id, kind, ...list, status: "completed", createdAt: now },
+      });
+    }
+    const denial = newId();
+    await db.deviceEvent.create({
+      data: {
+        id: denial,
+        accountId: owner.id,
+        type: "handshake.failed",
+        category: "connection",
+        outcome: "FAIL",
+        description: "",
+        data: JSON.stringify({ trustedCertificateId: certificate.id, endpointName: "foreign" }),
+        at: now,
+      },
+    });
     const issuers = await bench.call(owner.admin, "GET", "/v3/certificate-issuer-configurations/lwm2m");
     const ids: Record<string, string> = {
       id: device,
@@ -110,6 +138,10 @@ describe("every route", () => {
       device_log_id: event,
       device_group_id: deviceGroup.id,
       query_id: deviceQuery.id,
+      enrollment_id: enrollment.id,
+      upload_id: jobs.get("upload") ?? "",
+      delete_id: jobs.get("delete") ?? "",
+      device_enrollment_denial_id: denial,
       certificate_name: "LWM2M",
       certificate_enrollment_id: renewal,
       certificate_issuer_configuration_id: issuers.body.id,
