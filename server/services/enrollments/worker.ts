@@ -14,7 +14,11 @@ const SWEEP_MS = 3_600_000;
 /** How long the reports on a list are kept. */
 const KEPT_MS = 30 * 86_400_000;
 
-const workers = new WeakMap<PrismaClient, EnrollmentWorker>();
+// The portal's pages are a module graph of their own, and wake the worker of the same process.
+const KEY = Symbol.for("gangway.enrollment-workers");
+const holder = globalThis as { [KEY]?: WeakMap<PrismaClient, EnrollmentWorker> };
+holder[KEY] ??= new WeakMap();
+const workers = holder[KEY];
 
 /** A list waits: has the worker of this process, if it has one, go through it. */
 export const wakeEnrollmentWorker = (ctx: Pick<Context, "db">): void => workers.get(ctx.db)?.wake();
