@@ -59,6 +59,8 @@ import {
 import { unobserveResource, unobserveResourceInput } from "@/server/services/devices/unobserve-resource";
 import { updateDevice, updateDeviceInput } from "@/server/services/devices/update";
 import { writeResource, writeResourceInput } from "@/server/services/devices/write-resource";
+import { createEnrollment, createEnrollmentInput } from "@/server/services/enrollments/create";
+import { removeEnrollment, removeEnrollmentInput } from "@/server/services/enrollments/remove";
 import { createFirstAdministrator, createFirstAdministratorInput } from "@/server/services/instance/setup";
 import { deviceUris } from "@/server/services/instance/uris";
 import {
@@ -128,6 +130,9 @@ export const deleteAccessKey = action(removeAccessKeyInput, removeAccessKey);
 export const deleteChannel = action(removeAccountChannelInput, removeAccountChannel);
 
 export const changeSettings = action(updateAccountSettingsInput, updateAccountSettings);
+
+export const claimDevice = action(createEnrollmentInput, createEnrollment);
+export const giveUpClaim = action(removeEnrollmentInput, removeEnrollment);
 
 export const makeGroup = action(createDeviceGroupInput, createDeviceGroup);
 export const changeGroup = action(updateDeviceGroupInput, updateDeviceGroup);

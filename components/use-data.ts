@@ -40,14 +40,21 @@ export async function fetchData<K extends QueryName>(
 export function useData<K extends QueryName>(
   name: K,
   input: QueryInput<K>,
-  options: { keep?: boolean; enabled?: boolean; everyMs?: number } = {},
+  options: {
+    keep?: boolean;
+    enabled?: boolean;
+    everyMs?: number;
+    /** As long as the data is like this; left out: always. */
+    everyWhile?: (data: QueryOutput<K> | undefined) => boolean;
+  } = {},
 ) {
   return useQuery<QueryOutput<K>, DataError>({
     queryKey: [name, input],
     queryFn: ({ signal }) => fetchData(name, input, signal),
     placeholderData: options.keep ? keepPreviousData : undefined,
     enabled: options.enabled,
-    refetchInterval: options.everyMs,
+    refetchInterval: ({ state }) =>
+      options.everyMs !== undefined && (options.everyWhile?.(state.data) ?? true) ? options.everyMs : false,
   });
 }
 
@@ -73,6 +80,24 @@ export function useAudit(input: QueryInput<"audit">) {
     rows: pages?.flatMap((page) => page.rows),
     names: Object.assign({}, ...(pages ?? []).map((page) => page.names)) as Record<string, string>,
   };
+}
+
+/** The devices that the account claims, the newest first; older pages are asked for one by one. */
+export function useEnrollments() {
+  const query = useInfiniteQuery<
+    QueryOutput<"enrollments">,
+    DataError,
+    InfiniteData<QueryOutput<"enrollments">>,
+    QueryKey,
+    string | null
+  >({
+    queryKey: ["enrollments", {}],
+    queryFn: ({ pageParam, signal }) =>
+      fetchData("enrollments", pageParam ? { after: pageParam } : {}, signal),
+    initialPageParam: null,
+    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
+  });
+  return { ...query, rows: query.data?.pages.flatMap((page) => page.rows) };
 }
 
 /** A timeline, the newest first; older pages are asked for one by one. */

@@ -17,7 +17,7 @@ export async function prefetch(...wanted: Wanted[]) {
       const output = await run(contextOf(user), schema.parse(input) as never);
       const data = toWire(output as unknown);
       // These go on page by page.
-      const paged = name === "events" || name === "audit";
+      const paged = name === "events" || name === "audit" || name === "enrollments";
       client.setQueryData([name, input], paged ? { pages: [data], pageParams: [null] } : data);
     }),
   );

@@ -18,6 +18,8 @@ import { getDevice, getDeviceInput } from "@/server/services/devices/get";
 import { getDeviceInterest, getDeviceInterestInput } from "@/server/services/devices/interest";
 import { listDevices, listDevicesInput } from "@/server/services/devices/list";
 import { getResources, getResourcesInput } from "@/server/services/devices/resources";
+import { listEnrollmentJobs } from "@/server/services/enrollments/list-jobs";
+import { searchEnrollments } from "@/server/services/enrollments/search";
 import { listEvents, listEventsInput } from "@/server/services/events/list";
 import { getOverview } from "@/server/services/overview/get";
 import { searchInvitations } from "@/server/services/users/invitations";
@@ -123,6 +125,10 @@ export const queries = {
   applications: query(nothing, applicationsWithKeys),
   channels: query(nothing, (ctx) => listAccountChannels(ctx)),
   deliveries: query(listDeliveriesInput, listDeliveries),
+  enrollments: query(z.object({ after: idField.optional() }), (ctx, { after }) =>
+    searchEnrollments(ctx, { after, order: "DESC" }),
+  ),
+  enrollmentJobs: query(nothing, (ctx) => listEnrollmentJobs(ctx)),
   groups: query(nothing, async (ctx) => (await searchDeviceGroups(ctx, { limit: 1000 })).rows),
   interest: query(getDeviceInterestInput, getDeviceInterest),
   users: query(nothing, usersWithInvitations),
