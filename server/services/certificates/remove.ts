@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { auditChange } from "../audit/record";
-import { type Context, memberAccount } from "../context";
+import { type Context, memberAccount, requireAdministrator } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
 import { tellGateway, transaction } from "../transaction";
@@ -28,6 +28,7 @@ export async function removeCertificate(
     },
   });
   if (!named) throw notFound("Certificate");
+  if (!named.developer) requireAdministrator(ctx.actor);
   const { devices, ...before } = named;
   await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.trustedCertificate.deleteMany({ where: { id, accountId } });

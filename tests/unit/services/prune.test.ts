@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openTestDatabase, type TestDatabase } from "@/server/db";
+import { AUDIT_DAYS, pruneAuditLog } from "@/server/services/audit/prune";
+import { auditChange } from "@/server/services/audit/record";
 import type { Context } from "@/server/services/context";
 import { createContext } from "@/server/services/create-context";
 import { EVENT_DAYS, pruneEvents } from "@/server/services/events/prune";
@@ -44,4 +46,27 @@ it("forgets what happened long ago, and nothing else", async () => {
 it("is not for people", async () => {
   const actor = { kind: "operator" as const, accountId: newId() };
   await expect(pruneEvents({ ...ctx, actor })).rejects.toMatchObject({ code: "forbidden" });
+});
+
+it("keeps the audit log for a year", async () => {
+  const accountId = newId(clock.now());
+  await ctx.db.account.create({ data: { id: accountId, name: "a" } });
+  const change = (objectId: string) =>
+    ctx.db.$transaction((tx) =>
+      auditChange(ctx, tx, {
+        action: "thing.updated",
+        objectType: "thing",
+        objectId,
+        before: null,
+        after: null,
+        accountId,
+      }),
+    );
+  await change("old");
+  await clock.advance(AUDIT_DAYS * DAY_MS);
+  await change("new");
+  expect(await pruneAuditLog(ctx)).toBe(0);
+  await clock.advance(1);
+  expect(await pruneAuditLog(ctx)).toBe(1);
+  expect((await ctx.db.auditEntry.findMany()).map(({ objectId }) => objectId)).toEqual(["new"]);
 });
