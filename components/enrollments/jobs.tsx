@@ -18,13 +18,13 @@ const WATCHED_MS = 1_000;
 export function EnrollmentJobs() {
   const client = useQueryClient();
   const { data } = useData("enrollmentJobs", {}, { everyMs: WATCHED_MS, everyWhile: isUnderWay });
-  const open = data?.filter(({ status }) => status !== "completed").length ?? 0;
-  const before = useRef(open);
+  const done = data?.flatMap(({ id, status }) => (status === "completed" ? [id] : [])).join(" ");
+  const before = useRef(done);
   useEffect(() => {
-    // What a list claimed is on the page below when it is done.
-    if (open < before.current) void client.invalidateQueries({ queryKey: ["enrollments"] });
-    before.current = open;
-  }, [open, client]);
+    // What a list claimed or gave up is on the page below when it is done.
+    if (done !== before.current) void client.invalidateQueries({ queryKey: ["enrollments"] });
+    before.current = done;
+  }, [done, client]);
   if (!data || data.length === 0) return null;
   return (
     <Panel title="Lists" description="Reports are kept for 30 days.">

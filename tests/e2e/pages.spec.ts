@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { expect, test } from "@playwright/test";
 import { collectComplaints, expectAccessible } from "./support/axe";
-import { instanceForFile, signIn } from "./support/instance";
+import { call, instanceForFile, signIn } from "./support/instance";
 
 const instance = instanceForFile();
 const EMPTY = {
@@ -12,7 +12,28 @@ const EMPTY = {
   "/server": "Server CA",
   "/keys": "No API key yet",
   "/settings": "Registration lifetime",
+  "/groups": "No group yet",
+  "/enrollments": "No device is claimed",
+  "/applications": "No application yet",
+  "/notifications": "No program listens yet",
+  "/reference": "Operations of Pelion that are not served",
+  "/reference/get_v3_devices": "The request is not valid.",
+  "/users": "ada@example.com",
+  "/audit": "ada@example.com",
+  "/accounts": "Runs this instance",
 };
+
+/** Something on every page that a program can put there. */
+async function fill(key: string): Promise<void> {
+  const post = (path: string, body: object) => call(instance(), key, "POST", path, body);
+  const made = await post("/v3/applications", { name: "dashboard", description: "Shows the temperatures." });
+  await post(`/v3/applications/${made.data.id}/access-keys`, { name: "production" });
+  await post("/v3/device-groups", { name: "North", description: "North of the canal" });
+  await post("/v3/device-enrollments", { enrollment_identity: `A-${Array(32).fill("AB").join(":")}` });
+  await post("/v3/accounts", { display_name: "Flower works", email: "flo@example.com" });
+  await call(instance(), key, "PUT", "/v2/notification/websocket", {});
+  await call(instance(), key, "PUT", "/v2/subscriptions", [{ "endpoint-name": "*" }]);
+}
 
 const looks = [
   { name: "wide and light", viewport: { width: 1280, height: 900 }, colorScheme: "light" },
@@ -69,7 +90,8 @@ test.describe("with a device", () => {
   test.beforeAll(async () => {
     const bundle = instance().file("pages.zip");
     await instance().cli("certs", "create", "pages", "--out", bundle);
-    await instance().cli("keys", "create", "pages");
+    const key = (await instance().cli("keys", "create", "pages", "--administrator")).trim();
+    await fill(key);
     instance().runDevice(bundle, "--transport", "tcp");
     await expect(async () => {
       const devices = JSON.parse(await instance().cli("devices", "list", "--json"));
@@ -92,6 +114,7 @@ test.describe("with a device", () => {
           ...Object.keys(EMPTY),
           device,
           `${device}?tab=timeline`,
+          `${device}?tab=applications`,
           `${device}?tab=details`,
         ]) {
           await page.goto(instance().url + path);

@@ -57,7 +57,24 @@ test.describe("an instance with an administrator", () => {
     const { url } = instance();
     expect((await request.get(`${url}/data/devices`)).status()).toBe(401);
     expect((await request.get(`${url}/live`)).status()).toBe(401);
-    for (const path of ["/", "/devices", "/certificates", "/knocks", "/server", "/server/ca.pem", "/keys"]) {
+    for (const path of [
+      "/",
+      "/devices",
+      "/groups",
+      "/certificates",
+      "/enrollments",
+      "/knocks",
+      "/server",
+      "/server/ca.pem",
+      "/applications",
+      "/keys",
+      "/notifications",
+      "/reference",
+      "/reference/get_v3_devices",
+      "/users",
+      "/audit",
+      "/accounts",
+    ]) {
       const answer = await request.get(url + path, { maxRedirects: 0 });
       expect(answer.status(), path).toBe(307);
       expect(answer.headers().location).toMatch(/^\/login/);

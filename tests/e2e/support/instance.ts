@@ -33,10 +33,21 @@ export interface Instance {
 export interface RunningDevice {
   output(): string;
   stop(): Promise<void>;
+  /** Ends it without a word: its registration stays. */
+  kill(): Promise<void>;
+}
+
+export interface InstanceOptions {
+  admin?: boolean;
+  /** Settings beside those of every test. */
+  environment?: Readonly<Record<string, string>>;
 }
 
 /** Starts an instance; without `admin` it waits for its first administrator. */
-export async function startInstance({ admin = true } = {}): Promise<Instance> {
+export async function startInstance({
+  admin = true,
+  environment = {},
+}: InstanceOptions = {}): Promise<Instance> {
   const dataDir = mkdtempSync(join(tmpdir(), "gangway-e2e-"));
   const bootstrapPort = await freePort();
   const env: NodeJS.ProcessEnv = {
@@ -51,6 +62,7 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
     GANGWAY_BOOTSTRAP_PORT: String(bootstrapPort),
     GANGWAY_LWM2M_PORT: String(await freePort()),
     GANGWAY_LOG_LEVEL: "warn",
+    ...environment,
     ...(admin && { GANGWAY_ADMIN_EMAIL: ADMIN.email, GANGWAY_ADMIN_PASSWORD: ADMIN.password }),
   };
   const children = new Set<ChildProcess>();
@@ -140,8 +152,12 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
           run.child.kill("SIGINT");
           await run.ended;
         };
+        const kill = async () => {
+          run.child.kill("SIGKILL");
+          await run.ended;
+        };
         devices.push(stop);
-        return { output: run.output, stop };
+        return { output: run.output, stop, kill };
       },
       async stopDevices() {
         await Promise.all(devices.map((stop) => stop()));
@@ -155,7 +171,7 @@ export async function startInstance({ admin = true } = {}): Promise<Instance> {
 }
 
 /** An instance for all tests of a file. */
-export function instanceForFile(options?: { admin?: boolean }): () => Instance {
+export function instanceForFile(options?: InstanceOptions): () => Instance {
   let instance: Instance | undefined;
   test.beforeAll(async () => {
     instance = await startInstance(options);
@@ -167,6 +183,23 @@ export function instanceForFile(options?: { admin?: boolean }): () => Instance {
     if (!instance) throw new Error("The instance is not up yet.");
     return instance;
   };
+}
+
+/** Calls the REST API with a key; returns the status, and the body where it is JSON. */
+export async function call(
+  instance: Instance,
+  key: string,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<{ status: number; data: Record<string, unknown> }> {
+  const response = await fetch(instance.url + path, {
+    method,
+    headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, data: text.startsWith("{") ? JSON.parse(text) : { text } };
 }
 
 /** Signs in through the form. */
