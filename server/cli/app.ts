@@ -57,7 +57,8 @@ export function withAccount<T>(io: Io, named: string | undefined, run: (app: App
   });
 }
 
-async function chooseAccount(system: Context, named: string | undefined): Promise<AccountView> {
+/** The account that is named, else the first one. */
+export async function chooseAccount(system: Context, named: string | undefined): Promise<AccountView> {
   const first = await defaultAccount(system);
   if (!first) {
     throw new CliError(

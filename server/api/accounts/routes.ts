@@ -89,7 +89,7 @@ export const accounts: Operation[] = [
     handle: async (call) => {
       const { ctx, body } = call;
       const { id, userId, invited } = await createAccount(ctx, {
-        name: body.display_name,
+        name: body.display_name || body.company || body.admin_email.slice(0, 100),
         details: detailsOf(body),
         administrator: {
           email: body.admin_email,

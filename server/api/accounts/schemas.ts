@@ -53,12 +53,9 @@ export const accountResponse = z
     device_keys: z
       .boolean()
       .openapi({ description: "Devices of Pelion’s kind make their own keys. Pelion has no such field." }),
-    registration_lifetime: z
-      .int()
-      .nullable()
-      .openapi({
-        description: "Seconds that devices register for; null: the default. Not a field of Pelion.",
-      }),
+    registration_lifetime: z.int().nullable().openapi({
+      description: "Seconds that devices register for; null: the default. Not a field of Pelion.",
+    }),
     limits: map.optional(),
     limitations: z.array(limitationResponse).optional(),
     policies: z.array(z.object({ feature: z.string(), allow: z.boolean() })).optional(),
@@ -95,7 +92,9 @@ export const updateOtherAccountBody = updateAccountBody
 
 export const createAccountBody = z
   .object({
-    display_name: name(100),
+    display_name: name(100)
+      .nullish()
+      .openapi({ description: "Left out: the company, or the address of the administrator." }),
     ...details,
     admin_email: z.string().max(254),
     admin_full_name: text(100),

@@ -5,8 +5,16 @@ import { createAccount } from "@/server/services/accounts/manage";
 import { actAs } from "@/server/services/create-context";
 import { createFirstAdministrator } from "@/server/services/instance/setup";
 import { createUser } from "@/server/services/users/create";
-import { withInstance } from "../app";
-import { type Arguments, type Command, jsonHelp, jsonOption, text } from "../command";
+import { chooseAccount, withInstance } from "../app";
+import {
+  type Arguments,
+  accountHelp,
+  accountOption,
+  type Command,
+  jsonHelp,
+  jsonOption,
+  text,
+} from "../command";
 import { type Io, UsageError } from "../io";
 import { json, moment, table } from "../table";
 
@@ -79,18 +87,21 @@ export const accountCommands: readonly Command[] = [
   {
     words: ["users", "create-admin"],
     positionals: ["EMAIL"],
-    options: passwordOptions,
-    optionHelp: passwordHelp,
+    options: { ...passwordOptions, ...accountOption },
+    optionHelp: [...passwordHelp, accountHelp],
     summary: "Makes an administrator, and the first account when there is none.",
     details: passwordDetails,
     async run(io, args) {
+      const named = text(args, "account");
       await withPassword(io, args, args.positionals[0] ?? "", "Administrator made.", (user) =>
         withInstance(io, async ({ system }) => {
-          const account = await defaultAccount(system);
-          if (account) {
-            const operator = actAs(system, { kind: "operator", accountId: account.id });
-            await createUser(operator, { ...user, role: "administrator" });
-          } else await createFirstAdministrator(system, { token: null, ...user });
+          if (named === undefined && !(await defaultAccount(system))) {
+            await createFirstAdministrator(system, { token: null, ...user });
+            return;
+          }
+          const { id } = await chooseAccount(system, named);
+          const operator = actAs(system, { kind: "operator", accountId: id });
+          await createUser(operator, { ...user, role: "administrator" });
         }),
       );
     },

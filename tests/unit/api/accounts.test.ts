@@ -244,10 +244,11 @@ describe("accounts", () => {
       role: "administrator",
     });
     const ready = await admin("POST", "/v3/accounts", {
-      display_name: "Epsilon",
+      company: "Epsilon",
       admin_email: "dan@example.com",
       admin_password: "battery staple",
     });
+    expect(ready.body.display_name).toBe("Epsilon");
     expect(ready.body.admin_invitation_url).toBeUndefined();
     expect(await signIn("dan@example.com", "battery staple")).not.toBeNull();
   });

@@ -127,6 +127,8 @@ describe("accounts", () => {
     expect((await run("accounts list")).out).toMatch(
       /^ID +NAME +STATUS +CREATED\n[0-9a-f]{32} +Acme +ACTIVE /,
     );
+    expect((await run("users create-admin eve@example.com --account second")).code).toBe(0);
+    expect(await run("users create-admin eve@example.com --account third")).toMatchObject({ code: 1 });
     const db = await openDatabase(loadConfig(env));
     const users = await db.user.findMany({
       select: { email: true, role: true, account: { select: { name: true } } },
@@ -134,6 +136,7 @@ describe("accounts", () => {
     expect(users).toEqual([
       { email: "ada@example.com", role: "administrator", account: { name: "Acme" } },
       { email: "bob@example.com", role: "administrator", account: { name: "Second" } },
+      { email: "eve@example.com", role: "administrator", account: { name: "Second" } },
     ]);
     await db.$disconnect();
   });
