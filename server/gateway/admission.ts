@@ -1,16 +1,18 @@
 import type { Clock } from "@/server/clock";
-import type { PrismaClient } from "@/server/db";
+import { Prisma, type PrismaClient, rowsOf } from "@/server/db";
 import {
   decideEnrollment,
   decideUnsecured,
   type EnrollmentDecision,
   type EnrollmentRequest,
 } from "@/server/services/enrollment/decide";
-import type { EnrollmentRow } from "@/server/services/enrollment/statements";
+import type { ClaimRow, EnrollmentRow } from "@/server/services/enrollment/statements";
+import { enrollmentIdentity } from "@/server/services/enrollments/identity";
 import { isId, newId } from "@/server/services/ids";
 import type { Peer } from "@/server/transport";
 import type { DeviceFacts, Directory } from "./directory";
-import { identityOf } from "./identity";
+import { type GatewayIdentity, identityOf } from "./identity";
+import type { TrustBook } from "./trust";
 
 /** A device that may go on, with the row that makes or refreshes its directory entry. */
 export type Admission =
@@ -22,11 +24,20 @@ export type Admission =
       renamed: boolean;
       endpointName: string;
       row: EnrollmentRow;
+      /** For {@link claimEntries}; null: it has no certificate of its own, and nobody can have claimed it. */
+      claim: ClaimRow | null;
+      /** It is on its account's list, and had not come before. */
+      claimed: boolean;
     }
-  | { ok: false; message: string; accountId: string | null };
+  | { ok: false; message: string; accountId: string | null; caId: string | null };
 
 /** What a device is told that somebody suspended. */
 export const SUSPENDED = "The device is suspended: it may come back when somebody resumes it.";
+
+interface Claimed {
+  accountId: string;
+  deviceId: string | null;
+}
 
 /** Finds or makes the directory entry of whoever asks for bootstrap or registers without one. */
 export class Admissions {
@@ -37,6 +48,7 @@ export class Admissions {
     private readonly directory: Directory,
     private readonly db: PrismaClient,
     private readonly clock: Clock,
+    private readonly trust: Pick<TrustBook, "holding" | "soleHolder">,
   ) {}
 
   async admit(peer: Peer, asked: Omit<EnrollmentRequest, "address">): Promise<Admission> {
@@ -46,15 +58,22 @@ export class Admissions {
       return {
         ok: false,
         accountId: identity.accountId,
+        caId: null,
         message: "It came with its LwM2M certificate: bootstrap needs the certificate it was made with.",
       };
 
     let decision: EnrollmentDecision;
     let accountId: string;
+    let caId: string | null = null;
+    const enrollment = identity?.kind === "factory" ? await this.#enrollment(identity.fingerprint) : null;
     if (identity) {
-      accountId = identity.accountId;
+      const owner = identity.accountId
+        ? { accountId: identity.accountId, caId: identity.caId }
+        : this.#claimant(identity, enrollment);
+      if ("message" in owner) return { ok: false, ...owner };
+      ({ accountId, caId } = owner);
       decision = decideEnrollment(
-        { ...identity, developer: identity.kind === "developer" },
+        { ...identity, ...owner, developer: identity.kind === "developer" },
         request,
         this.directory,
       );
@@ -64,6 +83,7 @@ export class Admissions {
         return {
           ok: false,
           accountId: null,
+          caId: null,
           message: request.accountId
             ? "It names an account (aid) that does not exist here."
             : "There is no account on this instance yet.",
@@ -71,13 +91,13 @@ export class Admissions {
       accountId = account;
       decision = decideUnsecured(accountId, request, this.directory);
     }
-    if (decision.kind === "refused") return { ok: false, accountId, message: decision.message };
+    if (decision.kind === "refused") return { ok: false, accountId, caId, message: decision.message };
 
     const { endpointName } = decision;
     const at = this.clock.now();
     const facts = {
       endpointName,
-      caId: identity?.caId ?? null,
+      caId,
       executionMode: identity ? (identity.kind === "developer" ? 1 : 5) : 0,
       bootstrapFingerprint: identity?.fingerprint ?? null,
       bootstrapExpirationDate: identity?.notAfter ?? null,
@@ -89,14 +109,18 @@ export class Admissions {
       deviceKey: null,
       connectorExpirationDate: null,
     };
+    const claimOf = (id: string) => ({
+      claim: identity?.kind === "factory" ? { id, accountId, fingerprint: identity.fingerprint, at } : null,
+      claimed: enrollment?.accountId === accountId && enrollment.deviceId !== id,
+    });
     if (decision.kind === "known") {
       const device = decision.device as DeviceFacts;
-      if (device.suspended) return { ok: false, accountId, message: SUSPENDED };
+      if (device.suspended) return { ok: false, accountId, caId, message: SUSPENDED };
       const renamed = device.endpointName !== endpointName;
       device.endpointName = endpointName;
-      if (identity && device.caId === null && !device.secured) this.directory.adopt(device, identity.caId);
+      if (caId && device.caId === null && !device.secured) this.directory.adopt(device, caId);
       const row: EnrollmentRow = { ...facts, id: device.id, accountId, identity: device.identity };
-      return { ok: true, device, created: false, renamed, endpointName, row };
+      return { ok: true, device, created: false, renamed, endpointName, row, ...claimOf(device.id) };
     }
     const id = newId(at);
     const device: DeviceFacts = {
@@ -113,7 +137,37 @@ export class Admissions {
     // Taken at once, so that a second request of the same name finds it; the caller gives it back if the rows fail.
     this.directory.addDevice(device);
     const row: EnrollmentRow = { ...facts, id, accountId, identity: device.identity };
-    return { ok: true, device, created: true, renamed: false, endpointName, row };
+    return { ok: true, device, created: true, renamed: false, endpointName, row, ...claimOf(id) };
+  }
+
+  /** The account that has this certificate on its list, with the device that came by it before. */
+  async #enrollment(fingerprint: string): Promise<Claimed | null> {
+    const [found] = await rowsOf(this.db)(
+      { accountId: "text", deviceId: "text?" },
+      Prisma.sql`SELECT "accountId", "deviceId" FROM "Enrollment" WHERE "fingerprint" = ${fingerprint}
+        AND ("claimedAt" IS NOT NULL OR "expiresAt" > ${this.clock.now()})`,
+    );
+    return found ?? null;
+  }
+
+  /** Whose a device is that belongs to nobody until it is claimed; else why it is turned away, and who is told. */
+  #claimant(
+    { caId, fingerprint }: Pick<GatewayIdentity, "caId" | "fingerprint">,
+    claimed: Claimed | null,
+  ):
+    | { accountId: string; caId: string }
+    | { accountId: string | null; caId: string | null; message: string } {
+    if (claimed) {
+      const { accountId } = claimed;
+      const own = this.trust.holding(caId, accountId);
+      if (own?.active) return { accountId, caId: own.caId };
+      const message = own
+        ? "The account that has claimed it has switched off the CA of its certificate."
+        : "The account that has claimed it does not trust the CA of its certificate.";
+      return { accountId, caId: own?.caId ?? null, message };
+    }
+    const message = `No account has claimed it: its enrollment identity is ${enrollmentIdentity(fingerprint)}.`;
+    return { ...(this.trust.soleHolder(caId) ?? { accountId: null, caId: null }), message };
   }
 
   async #account(named: string | null): Promise<string | null> {

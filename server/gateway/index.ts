@@ -131,7 +131,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await accounts.load();
     const notifier = new Notifier({ db, clock, commit, publish: tell });
     await notifier.load();
-    const admissions = new Admissions(directory, db, clock);
+    const admissions = new Admissions(directory, db, clock, trust);
     const onchange = (device: { id: string; accountId: string }, change: "created" | "updated") =>
       tell({ kind: "device", accountId: device.accountId, deviceId: device.id, change });
 
@@ -519,6 +519,8 @@ function knock(timeline: Timeline, trust: TrustBook, service: Service, failure: 
       reason: message,
       ...(alert && { alert }),
       ...(about && { subject: about.subject, issuer: about.issuer, fingerprint: about.fingerprint }),
+      ...(about?.caId && { trustedCertificateId: about.caId }),
+      ...(about?.commonName && { endpointName: about.commonName }),
       ...hint(failure, service),
     },
   });

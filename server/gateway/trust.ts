@@ -11,8 +11,11 @@ export interface CertificateAbout {
   fingerprint: string;
   subject: string;
   issuer: string;
-  /** The account whose own certificate it is, though it was refused now. */
+  commonName: string | null;
+  /** The account that knows it: whose own certificate it is, or whose trusted certificate it rests on. */
   accountId: string | null;
+  /** That certificate, though it was refused now. */
+  caId: string | null;
 }
 
 /** What the gateway trusts: its own device CA and the trusted certificates of all accounts, in memory. */
@@ -22,6 +25,8 @@ export class TrustBook {
   #bootstrap: readonly TrustAnchor[] = [];
   #lwm2m: readonly TrustAnchor[] = [];
   #active: ReadonlySet<string> = new Set();
+  /** All of them as if they were active, to tell what a refused chain rests on. */
+  #known: readonly Anchor[] = [];
 
   /** @param deviceCa DER of the CA that issues LwM2M certificates here. */
   constructor(
@@ -44,11 +49,29 @@ export class TrustBook {
     return this.#active.has(caId);
   }
 
+  /** The certificate by which an account trusts the CA of this one, where several may; null when it does not. */
+  holding(caId: string, accountId: string): { caId: string; active: boolean } | null {
+    const own = this.#sharing(caId).find((anchor) => anchor.accountId === accountId);
+    return own ? { caId: own.id, active: own.status === "ACTIVE" } : null;
+  }
+
+  /** The account that alone trusts this CA; null where several do. */
+  soleHolder(caId: string): { accountId: string; caId: string } | null {
+    const [first, ...others] = this.#sharing(caId);
+    return first && others.length === 0 ? { accountId: first.accountId, caId: first.id } : null;
+  }
+
+  #sharing(caId: string): TrustAnchor[] {
+    const print = this.#all.find(({ id }) => id === caId)?.fingerprint;
+    return this.#all.filter(({ fingerprint }) => fingerprint === print);
+  }
+
   /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
   async load(): Promise<string[]> {
     const before = this.#active;
     this.#all = await loadTrust(this.context);
-    this.#bootstrap = this.#all.filter(({ service }) => service === "bootstrap");
+    this.#known = this.#all.map(({ status: _, ...anchor }) => anchor);
+    this.#bootstrap = onePerCa(this.#all.filter(({ service }) => service === "bootstrap"));
     this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
     this.#active = new Set(this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id));
     return [...before].filter((id) => !this.#active.has(id));
@@ -85,20 +108,31 @@ export class TrustBook {
     try {
       const facts = parseCertificate(leaf);
       const own = this.#all.find((anchor) => anchor.fingerprint === facts.fingerprint);
+      const holder = this.soleHolder(own?.id ?? this.#root(chain) ?? "");
       return {
         fingerprint: facts.fingerprint,
         subject: facts.subjectText,
         issuer: facts.issuer,
-        accountId: own?.accountId ?? null,
+        commonName: facts.subject.cn ?? null,
+        accountId: holder?.accountId ?? null,
+        caId: holder?.caId ?? null,
       };
     } catch {
       return {
         fingerprint: fingerprint(leaf),
         subject: "(not readable)",
         issuer: "(not readable)",
+        commonName: null,
         accountId: null,
+        caId: null,
       };
     }
+  }
+
+  /** The id of the trusted certificate that a chain rests on, whether that is switched on or off. */
+  #root(chain: readonly Uint8Array[]): string | null {
+    const verdict = verifyChain(chain, this.#known, new Date(this.clock.now()));
+    return verdict.ok ? ((verdict.anchor as TrustAnchor).id ?? null) : null;
   }
 
   /** Null: not one of ours, so that the other anchors have a say. */
@@ -134,16 +168,27 @@ export class TrustBook {
         fault: "bad_certificate",
         message: `The certificate “${leaf.subjectText}” has no common name, so the device has no endpoint name.`,
       };
+    const { id: caId, accountId } = anchor;
+    const facts = { caId, commonName, fingerprint: leaf.fingerprint, notAfter: leaf.notAfter.getTime() };
     return {
       ok: true,
-      identity: packIdentity({
-        kind: anchor.service === "lwm2m" ? "direct" : anchor.developer ? "developer" : "factory",
-        caId: anchor.id,
-        accountId: anchor.accountId,
-        commonName,
-        fingerprint: leaf.fingerprint,
-        notAfter: leaf.notAfter.getTime(),
-      }),
+      identity: packIdentity(
+        anchor.service === "lwm2m"
+          ? { kind: "direct", accountId, ...facts }
+          : anchor.developer
+            ? { kind: "developer", accountId, ...facts }
+            : { kind: "factory", accountId: anchor.enrollmentMode ? null : accountId, ...facts },
+      ),
     };
   }
+}
+
+/** Of several accounts that trust one CA for devices to be claimed, one stands for all: an active one, if there is. */
+function onePerCa(anchors: readonly TrustAnchor[]): TrustAnchor[] {
+  const shared = new Map<string, TrustAnchor>();
+  for (const anchor of anchors) {
+    if (!anchor.enrollmentMode) continue;
+    if (shared.get(anchor.fingerprint)?.status !== "ACTIVE") shared.set(anchor.fingerprint, anchor);
+  }
+  return [...anchors.filter(({ enrollmentMode }) => !enrollmentMode), ...shared.values()];
 }

@@ -43,7 +43,7 @@ const serialize =
       service: row.service,
       status: row.status,
       device_execution_mode: row.developer ? 1 : 0,
-      enrollment_mode: false,
+      enrollment_mode: row.enrollmentMode,
       created_at: iso(row.createdAt),
       updated_at: iso(row.updatedAt),
       etag: String(row.updatedAt.getTime()),
@@ -86,8 +86,13 @@ export const trustedCertificates = [
     body: createCertificateBody,
     status: 201,
     response: certificateResponse,
-    handle: async ({ ctx, body: { name, certificate, service, ...rest } }) => {
-      const { id } = await uploadCertificate(ctx, { name, certificate, service, ...given(rest) });
+    handle: async ({ ctx, body: { name, certificate, service, enrollment_mode, ...rest } }) => {
+      const { id } = await uploadCertificate(ctx, {
+        name,
+        certificate,
+        service,
+        ...given({ ...rest, enrollmentMode: enrollment_mode }),
+      });
       return serialize(ctx)(await findCertificate(ctx, { id }));
     },
   }),
@@ -113,7 +118,8 @@ export const trustedCertificates = [
     status: 200,
     response: certificateResponse,
     handle: async ({ ctx, params, body }) => {
-      const changes = given(body);
+      const { enrollment_mode, ...rest } = body;
+      const changes = given({ ...rest, enrollmentMode: enrollment_mode });
       if (Object.keys(changes).length > 0) await updateCertificate(ctx, { id: params.cert_id, ...changes });
       return serialize(ctx)(await findCertificate(ctx, { id: params.cert_id }));
     },

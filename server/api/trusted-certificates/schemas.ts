@@ -4,6 +4,9 @@ const service = z.enum(["lwm2m", "bootstrap"]);
 const status = z.enum(["ACTIVE", "INACTIVE"]);
 const pem = z.string().min(1, "is needed").max(65_536, "may have at most 65536 characters");
 
+const enrollmentMode =
+  "A device of this CA belongs to the account that has its enrollment identity on its list; several accounts may trust it.";
+
 export const certificateResponse = z
   .object({
     object: z.literal("trusted-cert"),
@@ -21,7 +24,7 @@ export const certificateResponse = z
     service,
     status,
     device_execution_mode: z.int(),
-    enrollment_mode: z.boolean(),
+    enrollment_mode: z.boolean().openapi({ description: enrollmentMode }),
     created_at: dateTime,
     updated_at: dateTime,
     etag: z.string(),
@@ -38,6 +41,7 @@ export const createCertificateBody = z
     description: text(500),
     status: status.nullish(),
     signature: text(4096),
+    enrollment_mode: z.boolean().nullish().openapi({ description: enrollmentMode }),
   })
   .openapi("TrustedCertificateCreate");
 
@@ -49,5 +53,6 @@ export const updateCertificateBody = z
     description: text(500),
     status: status.nullish(),
     signature: text(4096),
+    enrollment_mode: z.boolean().nullish().openapi({ description: enrollmentMode }),
   })
   .openapi("TrustedCertificateUpdate");

@@ -16,11 +16,13 @@ import {
 } from "@/server/lwm2m";
 import { DerError, type DeviceCertificateIssuer } from "@/server/pki";
 import {
+  claimEntries,
   finishBootstrap,
   insertDevice,
   putCredentials,
   startBootstrap,
 } from "@/server/services/enrollment/statements";
+import { enrollmentIdentity } from "@/server/services/enrollments/identity";
 import { clearRegistration } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
 import { type Admissions, formatAddress } from "../admission";
@@ -148,7 +150,8 @@ export class BootstrapServer {
     const admission = await admissions.admit(peer, { ...query, keepsDeviceId: pelion });
     const from = { address: formatAddress(peer), transport: peer.transport };
     if (!admission.ok) {
-      const { accountId, message } = admission;
+      const { accountId, caId, message } = admission;
+      const name = query.endpointName ?? identityOf(peer)?.commonName;
       timeline.knock("bootstrap.refused", `bs ${accountId} ${peer.remote.address} ${message}`, {
         accountId,
         deviceId: null,
@@ -156,16 +159,20 @@ export class BootstrapServer {
           ...from,
           reason: message,
           code: "4.03",
-          ...(query.endpointName && { endpointName: query.endpointName }),
+          ...(name && { endpointName: name }),
+          ...(caId && { trustedCertificateId: caId }),
         },
       });
       return { code: "4.03", payload: message };
     }
 
-    const { device, created, endpointName, row } = admission;
+    const { device, created, endpointName, row, claim, claimed } = admission;
     directory.takeUnfinished(device, peer.remote.address);
     try {
-      await commit.add(created ? insertDevice : startBootstrap, row);
+      await commit.addAll([
+        [created ? insertDevice : startBootstrap, row],
+        ...(claim ? claimEntries(claim) : []),
+      ]);
     } catch (error) {
       if (created) directory.removeDevice(device.id);
       throw error;
@@ -177,6 +184,10 @@ export class BootstrapServer {
       data: { ...from, endpointName, again: !created },
     });
     if (created) timeline.note("bootstrap.device-created", { accountId, deviceId, data: { endpointName } });
+    if (claim && claimed) {
+      const identity = enrollmentIdentity(claim.fingerprint);
+      timeline.note("device.claimed", { accountId, deviceId, data: { identity } });
+    }
     this.options.onchange(device, created ? "created" : "updated");
 
     // A second authorised request of the device takes over; an answer of the first that comes late is nobody's.

@@ -24,6 +24,8 @@ export interface TrustedCertificate {
   service: "bootstrap" | "lwm2m";
   status: "ACTIVE" | "INACTIVE";
   developer: boolean;
+  /** Its devices belong to whichever account claims them, and other accounts may trust it too. */
+  enrollmentMode: boolean;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -42,6 +44,7 @@ const select = {
   service: true,
   status: true,
   developer: true,
+  enrollmentMode: true,
   createdAt: true,
   updatedAt: true,
 } as const satisfies NonNullable<Parameters<Transaction["trustedCertificate"]["findFirst"]>[0]>["select"];
@@ -75,7 +78,7 @@ export const certificateFilters = (now: number) =>
       kind: "integer",
       operators: EQUALITY,
     },
-    enrollment_mode: { sql: Prisma.sql`0`, kind: "boolean", operators: ["eq"] },
+    enrollment_mode: { sql: Prisma.sql`"enrollmentMode"`, kind: "boolean", operators: ["eq"] },
     expire: {
       sql: Prisma.sql`CAST(("notAfter" - ${now}) / ${DAY_MS} AS INTEGER)`,
       kind: "integer",

@@ -14,6 +14,8 @@ export interface TrustAnchor {
   notBefore: Date;
   notAfter: Date;
   service: string;
+  /** Its devices belong to whichever account claims them. */
+  enrollmentMode: boolean;
 }
 
 /** What all accounts trust; for the gateway. */
@@ -32,6 +34,7 @@ export async function loadTrust(ctx: Context): Promise<TrustAnchor[]> {
       notBefore: true,
       notAfter: true,
       service: true,
+      enrollmentMode: true,
     },
   });
 }

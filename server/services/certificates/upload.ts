@@ -1,5 +1,6 @@
 import { createPublicKey, verify } from "node:crypto";
 import { z } from "zod";
+import type { Transaction } from "@/server/db";
 import { fingerprint, parseCertificate } from "@/server/pki";
 import { auditChange } from "../audit/record";
 import { actorLabel, type Context, memberAccount, requireAdministrator } from "../context";
@@ -25,6 +26,7 @@ export const uploadCertificateInput = z.object({
   signature: signature.optional(),
   service: service,
   status: status.default("ACTIVE"),
+  enrollmentMode: z.boolean().default(false),
 });
 
 /** Trusts a CA: devices with a certificate of it may come in by one of the two services. */
@@ -51,6 +53,7 @@ export async function uploadCertificate(
         },
       });
       const { subject } = content;
+      await checkShared(tx, id);
       if ((await tx.trustedCertificate.count({ where: { accountId, subject } })) > 1) throw taken(subject);
       if ((await tx.trustedCertificate.count({ where: { accountId } })) > CERTIFICATES_PER_ACCOUNT)
         throw new ServiceError(
@@ -92,6 +95,7 @@ export const updateCertificateInput = z
     signature: signature.optional(),
     service: service.optional(),
     status: status.optional(),
+    enrollmentMode: z.boolean().optional(),
   })
   .refine(
     ({ id: _, signature: __, ...changes }) => Object.values(changes).some((value) => value !== undefined),
@@ -109,10 +113,13 @@ export async function updateCertificate(
   if (!known.developer) requireAdministrator(ctx.actor);
   const content = certificate === undefined ? null : readCertificate(accountId, certificate, proof);
   const replaced = content !== null && content.fingerprint !== known.fingerprint;
-  if (known.developer && (replaced || (facts.service ?? known.service) !== known.service))
+  if (
+    known.developer &&
+    (replaced || facts.enrollmentMode || (facts.service ?? known.service) !== known.service)
+  )
     throw new ServiceError(
       "bad_request",
-      "Neither the certificate nor the service of a developer certificate can be changed.",
+      "Neither the certificate nor the service of a developer certificate can be changed, and its devices cannot be claimed.",
     );
   const changes: Partial<typeof facts & NonNullable<typeof content>> = {
     ...given(facts),
@@ -136,6 +143,7 @@ export async function updateCertificate(
         (await tx.trustedCertificate.count({ where: { accountId, subject: content.subject } })) > 1
       )
         throw taken(content.subject);
+      await checkShared(tx, id);
       if (fields.length === 0) return;
       await auditChange(ctx, tx, {
         action: "trusted-certificate.updated",
@@ -158,21 +166,56 @@ const words = {
   fingerprint: "the certificate",
   service: "the service",
   status: "the status",
+  enrollmentMode: "whose its devices are",
 } as const;
 
+/**
+ * A CA is one account's alone, unless all that trust it leave it to their lists of enrollment identities whose a device
+ * is: else anybody could trust the CA of somebody else and get its devices.
+ */
+async function checkShared(tx: Transaction, id: string): Promise<void> {
+  const { accountId, fingerprint, service, enrollmentMode } = await tx.trustedCertificate.findUniqueOrThrow({
+    where: { id },
+    select: { accountId: true, fingerprint: true, service: true, enrollmentMode: true },
+  });
+  if (enrollmentMode && service !== "bootstrap")
+    throw invalid("enrollmentMode", "is for the bootstrap service only");
+  const others = await tx.trustedCertificate.count({
+    where: {
+      fingerprint,
+      accountId: { not: accountId },
+      ...(enrollmentMode && { enrollmentMode: false }),
+    },
+  });
+  if (others > 0)
+    throw new ServiceError(
+      "conflict",
+      "Another account of this instance trusts this certificate for itself.",
+    );
+}
+
 /** What the audit log tells of a certificate. */
-const picked = ({ name, description, fingerprint, subject, service, status }: AuditedFields) => ({
+const picked = ({
   name,
   description,
   fingerprint,
   subject,
   service,
   status,
+  enrollmentMode,
+}: AuditedFields) => ({
+  name,
+  description,
+  fingerprint,
+  subject,
+  service,
+  status,
+  enrollmentMode,
 });
 type AuditedFields = Record<
   "name" | "description" | "fingerprint" | "subject" | "service" | "status",
   string | undefined
->;
+> & { enrollmentMode?: boolean | undefined };
 
 /** Reads the first certificate of a PEM; says in words why it cannot be trusted. */
 function readCertificate(accountId: string, text: string, proof: string | undefined) {

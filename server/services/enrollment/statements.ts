@@ -1,4 +1,4 @@
-import type { Statement } from "../../db";
+import type { Entry, Statement } from "../../db";
 
 /** Everything a Bootstrap-Request tells of where a device is and what it came with. */
 export interface EnrollmentRow {
@@ -70,3 +70,35 @@ export const finishBootstrap: Statement<BootstrappedRow> = {
       "rebootstrapPending" = 0, "updatedAt" = @at
     WHERE "id" = @id`,
 };
+
+export interface ClaimRow {
+  /** Of the device. */
+  id: string;
+  accountId: string;
+  /** Of the certificate it bootstraps with. */
+  fingerprint: string;
+  at: number;
+}
+
+/** A device that its account has on its list comes: it is the one that was meant. */
+const claimEnrollment: Statement<ClaimRow> = {
+  name: "enrollment.claimed",
+  order: 21,
+  sql: `UPDATE "Enrollment" SET "claimedAt" = @at, "deviceId" = @id
+    WHERE "fingerprint" = @fingerprint AND "accountId" = @accountId AND "deviceId" IS NOT @id
+      AND ("claimedAt" IS NOT NULL OR "expiresAt" > @at)`,
+};
+
+const markClaimed: Statement<ClaimRow> = {
+  name: "device.claimed",
+  order: 22,
+  sql: `UPDATE "Device" SET "claimedAt" = @at, "updatedAt" = @at
+    WHERE "id" = @id AND "claimedAt" IS NULL
+      AND EXISTS (SELECT 1 FROM "Enrollment" WHERE "fingerprint" = @fingerprint AND "deviceId" = @id)`,
+};
+
+/** Rows that mark a claim as fulfilled, if there is one; they belong into the group of the device's own row. */
+export const claimEntries = (row: ClaimRow): Entry[] => [
+  [claimEnrollment, row],
+  [markClaimed, row],
+];

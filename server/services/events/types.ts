@@ -115,7 +115,7 @@ export const eventTypes = {
   "bootstrap.failed": define<Cause & { step?: string }>("bootstrap", "FAIL", (data) =>
     sentence(`Bootstrap failed${data.step ? ` at ${data.step}` : ""}: ${data.reason}`),
   ),
-  "bootstrap.refused": define<Cause & { certificate?: string }>("bootstrap", "FAIL", (data) =>
+  "bootstrap.refused": define<Cause & { trustedCertificateId?: string }>("bootstrap", "FAIL", (data) =>
     sentence(`Bootstrap refused${from(data)}: ${data.reason}`),
   ),
 
@@ -214,6 +214,9 @@ export const eventTypes = {
       subject?: string;
       issuer?: string;
       fingerprint?: string;
+      /** What the certificate rests on, and what the device is called in it. */
+      trustedCertificateId?: string;
+      endpointName?: string;
       /** Failures that this row stands for. */
       count?: number;
     }
