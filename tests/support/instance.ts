@@ -8,10 +8,12 @@ import { createApi } from "@/server/api";
 import { type RunningDevices, type runDevices, runDevices as start } from "@/server/device";
 import { createLogger } from "@/server/log";
 import { developerBundle } from "@/server/pki";
+import { withEcho } from "@/server/portal/echo";
 import { portalCredentials } from "@/server/portal/tls";
 import { createApiKey } from "@/server/services/api-keys/create";
 import type { Context } from "@/server/services/context";
 import { actAs } from "@/server/services/create-context";
+import { EnrollmentWorker } from "@/server/services/enrollments/worker";
 import { getServerCa } from "@/server/services/instance/authorities";
 import { startTestGateway, type TestGateway } from "./test-gateway";
 
@@ -40,12 +42,15 @@ export interface Instance {
 /** Callbacks may go to this machine. */
 export async function startInstance(): Promise<Instance> {
   const gateway = await startTestGateway({ GANGWAY_CALLBACK_ALLOW: "127.0.0.1" });
-  const { context, config, accountId } = gateway;
+  const { config, accountId } = gateway;
+  const bus = withEcho(gateway.bus);
+  const context: Context = { ...gateway.context, bus };
   const { id, email } = await gateway.db.user.findFirstOrThrow({ where: { accountId } });
   const ctx = actAs(context, { kind: "user", id, accountId, role: "administrator", email });
   const { key } = await createApiKey(ctx, { name: "instance", role: "administrator" });
   const log = createLogger("tests", process.env.API_LOG === "1" ? "error" : "silent");
-  const api = createApi({ context, config, log, version: "0.0.0" });
+  const lists = new EnrollmentWorker(context, (error) => log.error({ err: error }, "a list failed"));
+  const api = createApi({ context, config, log, version: "0.0.0", events: bus });
   const http = createServer((req, res) => void api.answer(req, res));
   const https = createTlsServer(await portalCredentials(context, config), (req, res) => {
     void api.answer(req, res);
@@ -83,6 +88,8 @@ export async function startInstance(): Promise<Instance> {
         server.closeAllConnections();
         await new Promise((done) => server.close(done));
       }
+      await api.close();
+      await lists.close();
       await gateway.close();
       rmSync(folder, { recursive: true, force: true });
     },

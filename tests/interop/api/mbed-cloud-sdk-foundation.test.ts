@@ -48,6 +48,7 @@ beforeAll(async () => {
   client = spawn(process.execPath, ["-e", CLIENT], {
     cwd: process.cwd(),
     env: {
+      NODE_ENV: "test",
       PATH: process.env.PATH ?? "",
       NODE_EXTRA_CA_CERTS: instance.caFile,
       KEY: instance.key,
@@ -126,6 +127,28 @@ describe("the newer classes of mbed-cloud-sdk 2.6.10, over https", () => {
     await call("deviceGroup", "removeDevice", { deviceId: device }, made.id);
     await call("deviceGroup", "delete", made.id);
     expect(await call("deviceGroup", "list")).toEqual([]);
+  });
+
+  it("claim devices one by one and by list", async () => {
+    const identity = (byte: string) => `A-${Array(32).fill(byte).join(":")}`;
+    const one = await call("deviceEnrollment", "create", { enrollmentIdentity: identity("AB") });
+    expect(one).toMatchObject({ enrollmentIdentity: identity("AB"), accountId: instance.gateway.accountId });
+    expect(await call("deviceEnrollment", "read", one.id)).toMatchObject({ id: one.id });
+    const bytes = [...Buffer.from(`identity\n${identity("CD")}\n${identity("AB")}\n`)];
+    const job = await call("deviceEnrollmentBulkCreate", "create", { bytes });
+    await expect
+      .poll(async () => (await call("deviceEnrollmentBulkCreate", "read", job.id)).status, {
+        timeout: 10_000,
+      })
+      .toBe("completed");
+    expect(await call("deviceEnrollmentBulkCreate", "read", job.id)).toMatchObject({
+      totalCount: 2,
+      processedCount: 2,
+      errorsCount: 1,
+    });
+    expect(await call("deviceEnrollment", "list")).toHaveLength(2);
+    await call("deviceEnrollment", "delete", one.id);
+    expect(await call("deviceEnrollment", "list")).toHaveLength(1);
   });
 
   it("read where devices go, and who issues certificates", async () => {

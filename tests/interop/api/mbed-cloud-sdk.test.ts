@@ -137,6 +137,42 @@ describe("mbed-cloud-sdk 2.6.10", () => {
     );
   });
 
+  it("saves queries", async () => {
+    const directory = new sdk.DeviceDirectoryApi(connection);
+    const added = await directory.addQuery({
+      name: "red ones",
+      filter: { state: { $eq: "registered" }, customAttributes: { colour: { $eq: "red" } } },
+    });
+    expect(added).toMatchObject({ name: "red ones", filter: { state: { $eq: "registered" } } });
+    const read = await directory.getQuery(added.id);
+    expect(read.filter.customAttributes.colour).toEqual({ $eq: "red" });
+    read.name = "the red ones";
+    expect(await directory.updateQuery(read)).toMatchObject({ id: added.id, name: "the red ones" });
+    const listed = await directory.listQueries();
+    expect(listed.data.map(({ name }: { name: string }) => name)).toEqual(["the red ones"]);
+    // A saved query is what devices are listed by.
+    expect((await directory.listDevices({ filter: read.filter })).data).toHaveLength(1);
+    await directory.deleteQuery(added.id);
+    expect(await directory.getQuery(added.id)).toBeFalsy();
+  });
+
+  it("claims devices", async () => {
+    const enrollment = new sdk.EnrollmentApi(connection);
+    const claimId = `A-${Array(32).fill("C4").join(":")}`;
+    const claim = await enrollment.addEnrollmentClaim({ claimId });
+    expect(claim).toMatchObject({ claimId, accountId: bench.a.id });
+    expect(claim.createdAt).toBeInstanceOf(Date);
+    expect(claim.expiresAt).toBeInstanceOf(Date);
+    await expect(enrollment.addEnrollmentClaim({ claimId })).rejects.toMatchObject({ code: 409 });
+    await expect(enrollment.addEnrollmentClaim({ claimId: "A-nothing" })).rejects.toMatchObject({
+      code: 400,
+    });
+    const listed = await enrollment.listEnrollmentClaims();
+    expect(listed.data.map(({ id }: { id: string }) => id)).toEqual([claim.id]);
+    await claim.delete();
+    expect(await enrollment.getEnrollmentClaim(claim.id)).toBeFalsy();
+  });
+
   it("sees the resources of a registered device", async () => {
     const now = new Date();
     await bench.db.registration.create({
