@@ -133,20 +133,13 @@ export class CallbackDelivery {
     const { clock, ctx, log } = this.parts;
     const now = clock.now();
     const { tries, since } = this.#failures ?? { tries: 0, since: now };
-    const owner = this.feed.owner;
-    if (now - since >= GIVE_UP_MS) {
-      const failingSince = new Date(now - GIVE_UP_MS);
-      if (await expireChannel(ctx, owner, { failingSince })) {
-        log.warn({ ownerId: owner.ownerId }, "a callback that failed for a day was deleted");
-        return;
-      }
-    }
-    this.#note({
-      tries: tries + 1,
-      since,
-      nextTryAt: now + Math.min(MAX_BACK_OFF_MS, 1000 * 2 ** Math.min(tries, 20)),
-    });
+    const backOff = Math.min(MAX_BACK_OFF_MS, 1000 * 2 ** Math.min(tries, 20));
+    this.#note({ tries: tries + 1, since, nextTryAt: now + backOff });
     this.wake();
+    const { owner } = this.feed;
+    if (now - since < GIVE_UP_MS) return;
+    if (await expireChannel(ctx, owner, { failingSince: new Date(now - GIVE_UP_MS) }))
+      log.warn({ ownerId: owner.ownerId }, "a callback that failed for a day was deleted");
   }
 
   #note(failures: Failures | null): void {

@@ -197,7 +197,7 @@ export class Delivery {
 
   #hear(event: BusEvent): void {
     this.keys.hear(event);
-    if (event.kind === "channel") void this.reload(event);
+    if (event.kind === "channel") void this.reload({ accountId: event.accountId, ownerId: event.ownerId });
     if (event.kind !== "notifications") return;
     const outlet = this.#outlets.get(event.ownerId);
     if (outlet) wake(outlet);
