@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
@@ -7,7 +8,7 @@ import { join } from "node:path";
 import { createApi } from "@/server/api";
 import { type RunningDevices, type runDevices, runDevices as start } from "@/server/device";
 import { createLogger } from "@/server/log";
-import { developerBundle } from "@/server/pki";
+import { developerBundle, parseCertificate } from "@/server/pki";
 import { withEcho } from "@/server/portal/echo";
 import { portalCredentials } from "@/server/portal/tls";
 import { createApiKey } from "@/server/services/api-keys/create";
@@ -31,9 +32,9 @@ export interface Instance {
   key: string;
   /** Another key of any kind. */
   addKey(name: string): Promise<{ id: string; key: string }>;
-  /** Runs reference devices with a developer certificate, as it comes from the API. */
+  /** Runs reference devices with a developer certificate, in PEM as it comes from the API. */
   run(
-    certificate: { endpointName: string; certificate: Uint8Array; privateKey: Uint8Array },
+    identity: { certificate: string; privateKey: string },
     options?: Partial<Parameters<typeof runDevices>[0]>,
   ): Promise<RunningDevices>;
   close(): Promise<void>;
@@ -68,12 +69,15 @@ export async function startInstance(): Promise<Instance> {
     caFile,
     key,
     addKey: (name) => createApiKey(ctx, { name }),
-    run(certificate, options = {}) {
+    run(identity, options = {}) {
+      const certificate = new X509Certificate(identity.certificate).raw;
       const uri = (scheme: "coaps" | "coaps+tcp") =>
         `${scheme}://127.0.0.1:${gateway.port("bootstrap", scheme)}`;
       return start({
         bundle: developerBundle({
-          ...certificate,
+          certificate,
+          privateKey: createPrivateKey(identity.privateKey).export({ type: "pkcs8", format: "der" }),
+          endpointName: parseCertificate(certificate).subject.cn ?? "",
           accountId,
           bootstrapUri: { udp: uri("coaps"), tcp: uri("coaps+tcp") },
           serverCa: ca.der,

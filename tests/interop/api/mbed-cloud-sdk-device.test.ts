@@ -1,4 +1,3 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createRequire } from "node:module";
@@ -7,7 +6,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { RunningDevices } from "@/server/device";
-import { parseCertificate } from "@/server/pki";
 import { type Instance, startInstance } from "../../support/instance";
 
 // Pelion's own SDK, as it is on npm, with a device that is really there.
@@ -28,10 +26,7 @@ beforeAll(async () => {
   instance = await startInstance();
   const certificates = new sdk.CertificatesApi({ apiKey: instance.key, host: instance.url });
   const made = await certificates.addDeveloperCertificate({ name: "for a device" });
-  const certificate = new X509Certificate(made.developerCertificate).raw;
-  const privateKey = createPrivateKey(made.developerPrivateKey).export({ type: "pkcs8", format: "der" });
-  const endpointName = parseCertificate(certificate).subject.cn ?? "";
-  identity = { certificate, privateKey, endpointName };
+  identity = { certificate: made.developerCertificate, privateKey: made.developerPrivateKey };
   running = await instance.run(identity, { tickMs: 100 });
   await running.registered;
   device = running.devices[0]?.deviceId ?? "";
