@@ -20,6 +20,8 @@ export interface LiveRegistration extends RegistrationRow {
   deltaLinks: boolean;
   /** The timeline row that stands for a run of updates without any change. */
   keepAlive: { eventId: string; count: number; firstAt: number } | null;
+  /** What pre-subscriptions were matched against; null: since the restart the device was not heard. */
+  presubscribed: { links: string; generation: number } | null;
 }
 
 /**
@@ -123,6 +125,7 @@ export class Directory implements EnrollmentDirectory {
           peer: null,
           deltaLinks: row.id.includes("/"),
           keepAlive: null,
+          presubscribed: null,
         });
       }
       if (rows.length < page) break;

@@ -182,7 +182,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     await requests.load();
     presence.oncontact = (registration) => {
       requests.heard(registration);
-      subscriptions.heard(registration).catch(unobserved);
+      subscriptions.heard(registration);
     };
     const registrations: RegistrationServer = new RegistrationServer({
       clock,
@@ -198,9 +198,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       notifier,
       onregistering: (registration) => subscriptions.registering(registration),
       onending: (registration) => subscriptions.ending(registration),
-      onregistered: (registration) => void subscriptions.registered(registration).catch(unobserved),
-      onupdated: (registration) => void subscriptions.updated(registration).catch(unobserved),
-      onmoved: (registration) => void subscriptions.moved(registration).catch(unobserved),
+      onregistered: (registration) => subscriptions.registered(registration),
+      onupdated: (registration) => subscriptions.updated(registration),
+      onmoved: (registration) => subscriptions.moved(registration),
       onended: (registration) => subscriptions.ended(registration),
       onleft: (registration) => {
         subscriptions.left(registration);

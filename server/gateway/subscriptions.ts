@@ -69,8 +69,6 @@ export interface SubscriptionOptions {
 export class Subscriptions {
   readonly #interests = new Map<string, Interest>();
   readonly #observations: Observations;
-  /** What pre-subscriptions were matched against; absent: the device has not been dealt with since it registered. */
-  readonly #matched = new WeakMap<LiveRegistration, { links: string; generation: number }>();
 
   constructor(private readonly options: SubscriptionOptions) {
     this.#observations = new Observations({
@@ -94,7 +92,7 @@ export class Subscriptions {
     for (const registration of queue) this.#observations.adoptAutomatic(registration);
     const worker = async () => {
       for (let registration = queue.pop(); registration; registration = queue.pop())
-        await this.#pursue(registration);
+        await this.#satisfy(registration);
     };
     await Promise.all(Array.from({ length: RESUME_AT_A_TIME }, worker));
   }
@@ -151,7 +149,7 @@ export class Subscriptions {
   async list({ accountId, ownerId, deviceId }: List["input"]): Promise<List["output"]> {
     const registration = this.options.directory.registrationOf(deviceId);
     if (registration?.accountId !== accountId) return { paths: [] };
-    if (!this.#matched.has(registration)) await this.#match(registration);
+    if (!registration.presubscribed) await this.#match(registration);
     const paths = this.#interests.get(deviceId)?.pathsOf(ownerId) ?? [];
     return { paths: paths.sort(comparePaths) };
   }
@@ -193,40 +191,37 @@ export class Subscriptions {
   }
 
   /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
-  async registered(registration: LiveRegistration): Promise<void> {
-    const { directory, clock } = this.options;
-    const values = this.#observations.takePresented(registration, clock.now());
+  registered(registration: LiveRegistration): void {
+    const values = this.#observations.takePresented(registration, this.options.clock.now());
     this.#observations.adoptAutomatic(registration);
-    await this.#match(registration);
-    if (directory.registrationOf(registration.deviceId) !== registration) return;
-    for (const value of values) this.#tellValue(registration, value, [value.path]);
-    await this.#ask(registration);
+    this.#pursue(registration, values);
   }
 
   /** An Update may present more, and pre-subscriptions may have changed. */
-  async updated(registration: LiveRegistration): Promise<void> {
-    const matched = this.#matched.get(registration);
-    if (!matched) return;
-    const { links, generation } = matched;
-    if (links === registration.objectLinks && generation === this.options.notifier.generation) return;
-    if (links !== registration.objectLinks) this.#interests.get(registration.deviceId)?.failed.clear();
-    await this.#match(registration);
-    await this.#ask(registration);
+  updated(registration: LiveRegistration): void {
+    const { presubscribed, objectLinks, deviceId } = registration;
+    // A device that is new to this process is taken up when it is heard.
+    if (!presubscribed) return;
+    const more = presubscribed.links !== objectLinks;
+    if (!more && presubscribed.generation === this.options.notifier.generation) return;
+    if (more) this.#interests.get(deviceId)?.failed.clear();
+    registration.presubscribed = null;
+    this.#pursue(registration);
   }
 
   /** The device goes on with its registration on another session. */
-  async moved(registration: LiveRegistration): Promise<void> {
+  moved(registration: LiveRegistration): void {
     this.#interests.get(registration.deviceId)?.failed.clear();
     // After a restart nothing is known of what was observed before.
-    if (!this.#observations.move(registration) || !this.#matched.has(registration))
+    if (!this.#observations.move(registration) || !registration.presubscribed)
       this.#observations.adoptAutomatic(registration);
-    await this.#pursue(registration);
+    this.#pursue(registration);
   }
 
   /** The device was heard: what could not be asked of it may be now. */
-  async heard(registration: LiveRegistration): Promise<void> {
-    if (!this.#matched.has(registration)) this.#observations.adoptAutomatic(registration);
-    await this.#pursue(registration);
+  heard(registration: LiveRegistration): void {
+    if (!registration.presubscribed) this.#observations.adoptAutomatic(registration);
+    this.#pursue(registration);
   }
 
   /** A registration gave way to a newer one: nothing of it is asked or observed any longer. */
@@ -316,8 +311,19 @@ export class Subscriptions {
     return interest;
   }
 
-  async #pursue(registration: LiveRegistration): Promise<void> {
-    if (!this.#matched.has(registration)) await this.#match(registration);
+  /** Finds out what is wanted of a device and asks it for that; most devices are of no interest to anybody. */
+  #pursue(registration: LiveRegistration, values: readonly PathValue[] = []): void {
+    const { notifier, onerror } = this.options;
+    const { presubscribed, accountId, deviceId, objectLinks: links } = registration;
+    if (!this.#interests.has(deviceId) && (presubscribed || !notifier.hasPresubscriptions(accountId)))
+      registration.presubscribed ??= { links, generation: notifier.generation };
+    else this.#satisfy(registration, values).catch(onerror);
+  }
+
+  async #satisfy(registration: LiveRegistration, values: readonly PathValue[] = []): Promise<void> {
+    if (!registration.presubscribed) await this.#match(registration);
+    if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
+    for (const value of values) this.#tellValue(registration, value, [value.path]);
     await this.#ask(registration);
   }
 
@@ -325,7 +331,7 @@ export class Subscriptions {
   async #match(registration: LiveRegistration): Promise<void> {
     const { directory, notifier, structures, db } = this.options;
     const { deviceId, accountId, objectLinks: links } = registration;
-    this.#matched.set(registration, { links, generation: notifier.generation });
+    registration.presubscribed = { links, generation: notifier.generation };
     const found = new Map<Path, Set<string>>();
     if (notifier.hasPresubscriptions(accountId)) {
       const structure = structures.of(registration);

@@ -170,6 +170,7 @@ export class RegistrationServer {
       peer,
       deltaLinks: pelion,
       keepAlive: null,
+      presubscribed: null,
     };
     const former = directory.putRegistration(registration);
     const rows: Entry[] = [

@@ -82,6 +82,7 @@ async function gateway(
     peer: connect(),
     deltaLinks: false,
     keepAlive: null,
+    presubscribed: null,
   };
   if (options.registered !== false) {
     directory.putRegistration(registration);
