@@ -52,7 +52,7 @@ export class HttpConnection {
   }
 
   close(): void {
-    this.socket.removeAllListeners("close").destroy();
+    this.socket.destroy();
   }
 
   #take(): void {

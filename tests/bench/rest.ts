@@ -8,9 +8,9 @@ import { createApiKey } from "@/server/services/api-keys/create";
 import { actAs, createContext } from "@/server/services/create-context";
 import { newId } from "@/server/services/ids";
 import { createFirstAdministrator } from "@/server/services/instance/setup";
-import { startPortalProcess } from "../support/portal-process";
 import { HttpConnection } from "./_http";
 import { concurrently, measure, quantile, rateRows } from "./_measure";
+import { startPortalProcess } from "./_portal";
 
 export const name = "The REST API at 100,000 devices";
 
