@@ -127,7 +127,7 @@ export const gatewayRequests = {
   "device.suspension": { input: z.object(asked), output: z.object({}) },
   /** The settings of an account changed. */
   "account.reload": { input: z.object({}), output: z.object({}) },
-  /** A directory entry was made by a person or an application, for a device that may come. */
+  /** A directory entry was made or changed by a person or an application: take up what it says. */
   "device.added": { input: z.object(scope), output: z.object({}) },
   /** The directory entry is gone: forget the registration and end its sessions. */
   "device.removed": { input: z.object(scope), output: z.object({}) },

@@ -12,8 +12,11 @@ import {
 import type { PresentedResource } from "@/server/services/notifications/types";
 import type { LiveRegistration } from "./directory";
 
-/** Most links presented by devices are those of a few firmwares: reading each text once is enough. */
-const READ_TEXTS = 1000;
+/**
+ * Most links presented by devices are those of a few firmwares: reading each text once is enough. Of those that are all
+ * different not too many are kept: what is read is many times as large as the text.
+ */
+const KEPT_CHARACTERS = 2_000_000;
 
 /** What the links of a registration say; worked out when it is asked for first. */
 export class Structure {
@@ -63,17 +66,22 @@ export class Structure {
 
 /** The structures of registered devices. */
 export class Structures {
+  /** By version and text. */
   readonly #read = new Map<string, Map<string, Structure>>();
+  #characters = 0;
 
   /** Reads the links that a client presents; throws LinkFormatError. */
   read(text: string, lwm2mVersion: string): Structure {
-    let texts = this.#read.get(lwm2mVersion);
-    if (!texts) this.#read.set(lwm2mVersion, (texts = new Map()));
-    const known = texts.get(text);
+    const known = this.#read.get(lwm2mVersion)?.get(text);
     if (known) return known;
     const structure = new Structure(readObjectLinks(parseLinks(text), lwm2mVersion));
-    if (texts.size >= READ_TEXTS) texts.clear();
-    texts.set(text, structure);
+    this.#characters += text.length;
+    if (this.#characters > KEPT_CHARACTERS) {
+      this.#read.clear();
+      this.#characters = text.length;
+    }
+    const texts = this.#read.get(lwm2mVersion) ?? new Map<string, Structure>();
+    this.#read.set(lwm2mVersion, texts.set(text, structure));
     return structure;
   }
 

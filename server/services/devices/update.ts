@@ -3,7 +3,7 @@ import { auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { recordEvent } from "../events/record";
-import { transaction } from "../transaction";
+import { tellGateway, transaction } from "../transaction";
 import { descriptionField, given, idField, validate } from "../validate";
 import { readAttributes } from "./view";
 
@@ -92,4 +92,7 @@ export async function updateDevice(ctx: Context, input: z.input<typeof updateDev
     );
     tell({ kind: "device", accountId, deviceId: id, change: "updated" });
   });
+  // Its notifications and pre-subscriptions go by the type.
+  if (texts.endpointType !== undefined && texts.endpointType !== known.endpointType)
+    await tellGateway(ctx, "device.added", { accountId, deviceId: id });
 }
