@@ -13,17 +13,17 @@ import { fileURLToPath } from "node:url";
 import next from "next";
 import { createApi } from "./api";
 import { openApiDocument } from "./api/document";
-import { busPath, connectBus, type LocalBusClient } from "./bus";
-import type { BusEvent } from "./bus/messages";
+import { busPath, connectBus } from "./bus";
 import { systemClock } from "./clock";
 import { uriHost } from "./config";
 import { openDatabase } from "./db";
 import { createVault } from "./pki";
 import { contextFor } from "./portal/context";
+import { withEcho } from "./portal/echo";
 import { normalizeForwarded, secure } from "./portal/headers";
 import { answerHealth } from "./portal/health";
 import { LiveHub } from "./portal/live";
-import { type PortalBus, type PortalRuntime, setRuntime } from "./portal/runtime";
+import { type PortalRuntime, setRuntime } from "./portal/runtime";
 import { sessionSecret } from "./portal/session-secret";
 import { portalCredentials } from "./portal/tls";
 import { answerUnupgraded, isWebSocket } from "./portal/upgrade";
@@ -79,12 +79,12 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {
     normalizeForwarded(req, config.trustProxy);
+    if (api.owns(req.url ?? "/")) return api.answer(req, res);
     secure(req, res, dev);
     const url = parseTarget(req.url);
     if (!url) return void res.writeHead(400, { "Content-Type": "text/plain" }).end("This is no address.");
     if (url.pathname === "/healthz") return answerHealth(res);
     if (url.pathname === "/live") return hub.open(req, res, url);
-    if (api.owns(url.pathname)) return api.answer(req, res);
     if (!pages) return void res.writeHead(503, { "Retry-After": "1" }).end("Starting.");
     return pages(req, res);
   };
@@ -161,25 +161,4 @@ function parseTarget(target: string | undefined): URL | null {
   } catch {
     return null;
   }
-}
-
-/** The gateway does not send our own events back, and our own pages want them too. */
-function withEcho(bus: LocalBusClient): PortalBus {
-  const listeners = new Set<(event: BusEvent) => void>();
-  return {
-    request: (op, input) => bus.request(op, input),
-    watch: (accounts) => bus.watch(accounts),
-    publish(event) {
-      bus.publish(event);
-      for (const listener of listeners) listener(event);
-    },
-    subscribe(listener) {
-      listeners.add(listener);
-      const unsubscribe = bus.subscribe(listener);
-      return () => {
-        listeners.delete(listener);
-        unsubscribe();
-      };
-    },
-  };
 }

@@ -5,6 +5,13 @@ import { Reply } from "./operation";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 
+/** Of every answer: nothing of it is kept, or is a page, whatever a browser makes of it. */
+const HEAD = {
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+  "X-Content-Type-Options": "nosniff",
+};
+
 export const json = (status: number, body: unknown, headers?: Readonly<Record<string, string>>) =>
   new Reply(status, JSON.stringify(body), headers ? { ...JSON_TYPE, ...headers } : JSON_TYPE);
 
@@ -15,7 +22,7 @@ export async function send(
   { status, body, headers }: Reply,
   requestId: string,
 ): Promise<void> {
-  const head: Record<string, string | number> = { "X-Request-ID": requestId, "Cache-Control": "no-store" };
+  const head: Record<string, string | number> = { ...HEAD, "X-Request-ID": requestId };
   const source = body instanceof Object && Symbol.asyncIterator in body ? body : null;
   const bytes = source ? null : bytesOf(body, head);
   Object.assign(head, headers);
