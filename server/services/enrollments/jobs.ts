@@ -67,7 +67,14 @@ export async function createEnrollmentJob(
   const id = newId(at);
   const row = await transaction(ctx, async (tx) => {
     const row = await tx.enrollmentJob.create({
-      data: { id, accountId, kind, input: Uint8Array.from(list), total, createdAt: new Date(at) },
+      data: {
+        id,
+        accountId,
+        kind,
+        total,
+        createdAt: new Date(at),
+        input: { create: { content: Uint8Array.from(list) } },
+      },
       select,
     });
     if ((await tx.enrollmentJob.count({ where: { accountId, status: { not: "completed" } } })) > OPEN_JOBS)

@@ -7,12 +7,24 @@ import { errorsReport, fullReport, type ListEntry, type ListOutcome, readIdentit
 import { fingerprintOf, NO_IDENTITY } from "./identity";
 
 /** Identities that are taken in or deleted in one transaction. */
-const CHUNK = 5000;
+const CHUNK = 1000;
 /** What could not be written is tried again. */
 const RETRY_MS = 5_000;
 const SWEEP_MS = 3_600_000;
 /** How long the reports on a list are kept. */
 const KEPT_MS = 30 * 86_400_000;
+/** Characters of an entry that is no identity, in a report. */
+const MAX_TEXT = 200;
+
+interface Job {
+  id: string;
+  accountId: string;
+  kind: string;
+  input: { content: Uint8Array } | null;
+  processed: number;
+  /** Until it is completed, what became of the entries so far. */
+  fullReport: Uint8Array | null;
+}
 
 // The portal's pages are a module graph of their own, and wake the worker of the same process.
 const KEY = Symbol.for("gangway.enrollment-workers");
@@ -76,28 +88,20 @@ export class EnrollmentWorker {
       const job = await this.ctx.db.enrollmentJob.findFirst({
         where: { status: { not: "completed" } },
         orderBy: { id: "asc" },
+        include: { input: true },
       });
       if (!job) return;
       await this.#goThrough(job);
     }
   }
 
-  async #goThrough(job: {
-    id: string;
-    accountId: string;
-    kind: string;
-    input: Uint8Array;
-    processed: number;
-    errors: number;
-    fullReport: Uint8Array | null;
-    errorsReport: Uint8Array | null;
-  }): Promise<void> {
+  async #goThrough(job: Job): Promise<void> {
     const kind = job.kind === "delete" ? "delete" : "upload";
-    const entries = readIdentities(Buffer.from(job.input).toString("utf8"));
-    let { processed, errors } = job;
-    let full = Buffer.from(job.fullReport ?? fullReport.header(kind));
-    let failed = Buffer.from(job.errorsReport ?? errorsReport.header());
-    do {
+    const entries = readIdentities(Buffer.from(job.input?.content ?? []).toString("utf8"));
+    let { processed } = job;
+    let outcomes = Buffer.from(job.fullReport ?? new Uint8Array()).toString("utf8");
+    while (processed < entries.length) {
+      if (this.#closed) return;
       const chunk = entries.slice(processed, processed + CHUNK);
       await transaction(this.ctx, async (tx, tell) => {
         const at = this.ctx.clock.now();
@@ -107,25 +111,29 @@ export class EnrollmentWorker {
           kind === "upload"
             ? await enroll(tx, tell, change, identities)
             : await unenroll(tx, tell, change, identities.map(fingerprintOf));
-        const outcomes = chunk.map((entry) => outcome(kind, entry, done, new Date(at)));
+        const letters = chunk.map((entry) => letter(entry, done)).join("");
+        outcomes += `${at} ${letters}\n`;
         processed += chunk.length;
-        errors += outcomes.filter(({ error }) => error).length;
-        full = Buffer.concat([full, Buffer.from(outcomes.map(fullReport.line).join(""))]);
-        failed = Buffer.concat([failed, Buffer.from(outcomes.map(errorsReport.line).join(""))]);
-        const over = processed >= entries.length;
         await tx.enrollmentJob.updateMany({
           where: { id: job.id },
           data: {
+            status: "processing",
             processed,
-            errors,
-            fullReport: full,
-            errorsReport: failed,
-            status: over ? "completed" : "processing",
-            ...(over && { completedAt: new Date(at), input: new Uint8Array() }),
+            errors: { increment: letters.replaceAll(DONE, "").length },
+            fullReport: Buffer.from(outcomes),
           },
         });
       });
-    } while (processed < entries.length && !this.#closed);
+    }
+    const reports = await writeReports(kind, entries, outcomes);
+    const completedAt = new Date(this.ctx.clock.now());
+    await this.ctx.db.$transaction([
+      this.ctx.db.enrollmentInput.deleteMany({ where: { jobId: job.id } }),
+      this.ctx.db.enrollmentJob.updateMany({
+        where: { id: job.id },
+        data: { ...reports, status: "completed", completedAt },
+      }),
+    ]);
   }
 
   /** Deletes what nobody came for in time, and old reports. */
@@ -147,25 +155,47 @@ export class EnrollmentWorker {
 
 const byFingerprint = ({ text }: ListEntry) => [fingerprintOf(text), text] as const;
 
-/** What became of an entry; `done` loses what it was about, so that a second one like it is told apart. */
-function outcome(
-  kind: "upload" | "delete",
-  { text, valid }: ListEntry,
-  done: Set<string>,
-  at: Date,
-): ListOutcome {
-  if (!valid) {
-    const message = `The enrollment identity ${NO_IDENTITY}.`;
-    return {
-      identity: text.slice(0, 200),
-      at: null,
-      error: { code: 400, type: "validation_error", message },
-    };
+/** What became of an entry, as it is kept until the reports are written: with the time of its chunk before it. */
+const DONE = "d";
+const REFUSED = "r";
+const INVALID = "i";
+
+/** `done` loses what the entry is about, so that a second one like it is told apart. */
+const letter = ({ text, valid }: ListEntry, done: Set<string>): string =>
+  !valid ? INVALID : done.delete(fingerprintOf(text)) ? DONE : REFUSED;
+
+const INVALID_ERROR = {
+  code: 400,
+  type: "validation_error",
+  message: `The enrollment identity ${NO_IDENTITY}.`,
+};
+const REFUSED_ERROR = {
+  upload: { code: 409, type: "duplicate", message: "The enrollment identity is claimed already." },
+  delete: {
+    code: 404,
+    type: "not_found",
+    message: "The enrollment identity is not on this account's list.",
+  },
+};
+
+async function writeReports(kind: "upload" | "delete", entries: readonly ListEntry[], outcomes: string) {
+  const full = [fullReport.header(kind)];
+  const errors = [errorsReport.header()];
+  let index = 0;
+  for (const line of outcomes.trimEnd().split("\n")) {
+    const [at, letters = ""] = line.split(" ");
+    for (const one of letters) {
+      const { text = "" } = entries[index++] ?? {};
+      const outcome: ListOutcome = {
+        identity: text.slice(0, MAX_TEXT),
+        at: one === DONE ? new Date(Number(at)) : null,
+        error: one === DONE ? null : one === INVALID ? INVALID_ERROR : REFUSED_ERROR[kind],
+      };
+      full.push(fullReport.line(outcome));
+      errors.push(errorsReport.line(outcome));
+    }
+    // Others want to be served in between.
+    await new Promise(setImmediate);
   }
-  if (done.delete(fingerprintOf(text))) return { identity: text, at, error: null };
-  const error =
-    kind === "upload"
-      ? { code: 409, type: "duplicate", message: "The enrollment identity is claimed already." }
-      : { code: 404, type: "not_found", message: "The enrollment identity is not on this account's list." };
-  return { identity: text, at: null, error };
+  return { fullReport: Buffer.from(full.join("")), errorsReport: Buffer.from(errors.join("")) };
 }

@@ -10,6 +10,7 @@ import { createAccessKey } from "@/server/services/applications/access-keys";
 import { createApplication } from "@/server/services/applications/change";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
 import { actAs } from "@/server/services/create-context";
+import { createEnrollmentJob } from "@/server/services/enrollments/jobs";
 import { groupId } from "@/server/services/groups/list";
 import { newId } from "@/server/services/ids";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
@@ -104,8 +105,19 @@ let ids: Awaited<ReturnType<typeof account>>;
 beforeAll(async () => {
   bench = await openApiBench();
   agent = new Agent({ keepAlive: true });
+  gateway(true);
+});
+afterAll(async () => {
+  agent.destroy();
+  await bench.close();
+});
+beforeEach(seed);
+
+/** Starts or stops what stands for the gateway. */
+function gateway(running: boolean): void {
   const { answers } = bench;
-  const done = () => ({ code: "2.04", ok: true, message: "", values: [] });
+  for (const op of Object.keys(answers)) delete answers[op as keyof typeof answers];
+  if (!running) return;
   answers["device.request"] = () => ({ refused: null });
   answers["subscription.put"] = () => ({ state: "pending", refused: null });
   answers["subscription.remove"] = () => ({ removed: 1 });
@@ -113,13 +125,8 @@ beforeAll(async () => {
   answers["owner.reload"] = () => ({});
   answers["account.reload"] = () => ({});
   answers["device.suspension"] = () => ({});
-  answers["device.renew"] = done;
-});
-afterAll(async () => {
-  agent.destroy();
-  await bench.close();
-});
-beforeEach(seed);
+  answers["device.renew"] = () => ({ code: "2.04", ok: true, message: "", values: [] });
+}
 
 async function seed(): Promise<void> {
   ids = await account();
@@ -214,10 +221,10 @@ async function account() {
       expiresAt: later,
     },
   });
-  const job = (kind: string) =>
-    db.enrollmentJob.create({
-      data: { id: newId(), accountId, kind, status: "completed", input: Buffer.alloc(0), createdAt: now },
-    });
+  const list = Buffer.from(`identity
+${enrollmentIdentity(device)}
+`);
+  const job = (kind: "upload" | "delete") => createEnrollmentJob(ctx, { kind, list });
   const renewal = await db.certificateEnrollment.create({
     data: {
       id: newId(),
@@ -415,6 +422,8 @@ function requests({ path, operation }: { path: string; operation: Described }) {
         arbitrary: fc.constantFrom("", "image/png", "multipart/form-data", "multipart/form-data; boundary=x"),
       },
     ),
+    /** The gateway is not running. */
+    down: fc.integer({ min: 0, max: 5 }).map((n) => n === 5),
     headers: fc.dictionary(
       fc.constantFrom(
         "accept",
@@ -494,7 +503,8 @@ it.each(described.map((one, index) => [`${one.method} ${one.path}`, one, index] 
     const long = LONG.test(one.path) && one.method === "GET";
     await list(one.path);
     await fc.assert(
-      fc.asyncProperty(requests(one), async ({ path, query, more, body, type, headers }) => {
+      fc.asyncProperty(requests(one), async ({ path, query, more, body, type, headers, down }) => {
+        gateway(!down);
         const search = new URLSearchParams([...query, ...(more ? [more] : [])]);
         const target = `${path()}${search.size > 0 ? `?${search}` : ""}`;
         const answer = await send(

@@ -112,7 +112,7 @@ describe("every route", () => {
       const id = newId();
       jobs.set(kind, id);
       const report = new Uint8Array(1);
-      const list = { input: new Uint8Array(), fullReport: report, errorsReport: report };
+      const list = { fullReport: report, errorsReport: report };
       await db.enrollmentJob.create({
         data: { id, accountId: owner.id, kind, ...list, status: "completed", createdAt: now },
       });
