@@ -21,7 +21,7 @@ test("an API key is shown once, changed, given another secret and deleted", asyn
   await expect(dialog).toBeVisible();
   await dialog.getByRole("button", { name: "I have the key" }).click();
 
-  const item = page.getByRole("listitem").filter({ hasText: "nightly" });
+  const item = page.getByRole("main").getByRole("listitem").filter({ hasText: "nightly" });
   await expect(item).toContainText("Never used");
   await expect(item).toContainText("Administrators");
   await expect(item).toContainText("only read, connect, credentials");

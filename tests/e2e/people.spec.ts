@@ -10,7 +10,7 @@ let complaints: string[];
 
 const PASSWORD = "yet another long password";
 const open = (path: string) => page.goto(instance().url + path);
-const row = (text: string) => page.getByRole("listitem").filter({ hasText: text });
+const row = (text: string) => page.getByRole("main").getByRole("listitem").filter({ hasText: text });
 const more = (name: string) => page.getByRole("button", { name: `More for ${name}` }).click();
 const choose = (name: string) => page.getByRole("menuitem", { name }).click();
 const confirm = (name: string) => page.getByRole("alertdialog").getByRole("button", { name }).click();

@@ -2,16 +2,33 @@ import { AxeBuilder } from "@axe-core/playwright";
 import { expect, type Page } from "@playwright/test";
 
 /** No finding of axe, on the page or in a part of it, and nothing wider than the screen. */
-export async function expectAccessible(page: Page, part = "html"): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).include(part).analyze();
+export async function expectAccessible(page: Page, part = "html", rules?: string[]): Promise<void> {
+  const axe = new AxeBuilder({ page }).include(part);
+  const { violations } = await (rules ? axe.withRules(rules) : axe).analyze();
   const found = violations.map(
     ({ id, help, nodes }) => `${id}: ${help}\n${nodes.map(({ html }) => html).join("\n")}`,
   );
-  expect(found, `axe on ${page.url()}`).toEqual([]);
+  const { width } = page.viewportSize() ?? { width: 0 };
+  expect(found, `axe on ${page.url()} at ${width}`).toEqual([]);
   const wide = await page.evaluate(
     () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
   );
-  expect(wide, `${page.url()} is wider than the screen`).toBe(false);
+  expect(wide, `${page.url()} is wider than the screen of ${width}`).toBe(false);
+}
+
+const WIDE = { width: 1280, height: 900 };
+const NARROW = { width: 390, height: 844 };
+
+/** The same on a wide and on a narrow screen, in light and in dark, where only the colours are others. */
+export async function expectAccessibleEverywhere(page: Page): Promise<void> {
+  for (const viewport of [NARROW, WIDE]) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ["dark", "light"] as const) {
+      await page.emulateMedia({ colorScheme });
+      await expect(page.locator("html")).toHaveClass(colorScheme);
+      await expectAccessible(page, "html", colorScheme === "dark" ? ["color-contrast"] : undefined);
+    }
+  }
 }
 
 /** What the browser complains of while a test runs: errors of scripts, blocked resources, failed hydration. */
