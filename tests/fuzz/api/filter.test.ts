@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { filterNames, parseFilters } from "@/server/api/filter";
+import { createDevice } from "@/server/services/devices/create";
 import { deviceFilters, searchDevices } from "@/server/services/devices/search";
 import { ServiceError } from "@/server/services/errors";
 import { compileFilters, type Filter } from "@/server/services/filter";
@@ -94,5 +95,38 @@ it("never makes a statement that the database does not take", async () => {
       }
     }),
     { numRuns: 300 },
+  );
+});
+
+it("finds a device by each of its attributes and by nothing else", async () => {
+  const { id } = await createDevice(bench.b.ctx, { endpointName: "with-attributes" });
+  // Quotes and backslashes are what JSON writes differently.
+  const text = fc.string({
+    unit: fc.constantFrom("a", "b", '"', "\\", ":", ",", "{", "é", "\n", "_"),
+    maxLength: 6,
+  });
+  const key = text.map((rest) => `a${rest}`);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.dictionary(key, text, { maxKeys: 4 }),
+      key,
+      text,
+      async (attributes, other, asked) => {
+        await bench.db.device.update({
+          where: { id },
+          data: { customAttributes: JSON.stringify(attributes) },
+        });
+        const finds = async (name: string, value: string) => {
+          const filter = { field: "custom_attributes", key: name, operator: "eq" as const, value };
+          return (await searchDevices(bench.b.ctx, { filters: [filter] })).rows.length === 1;
+        };
+        for (const [name, value] of Object.entries(attributes)) {
+          expect(await finds(name, value)).toBe(true);
+          expect(await finds(name, asked)).toBe(value === asked);
+          expect(await finds(other, value)).toBe(attributes[other] === value);
+        }
+      },
+    ),
+    { numRuns: 200 },
   );
 });
