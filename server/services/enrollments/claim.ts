@@ -6,7 +6,7 @@ import { newId } from "../ids";
 import { enrollmentIdentity, fingerprintOf } from "./identity";
 
 /** How long a device that was claimed ahead may take to come. */
-export const CLAIM_MS = 365 * 86_400_000;
+const CLAIM_MS = 365 * 86_400_000;
 
 /** Who changes the list, and when. */
 interface Change {
