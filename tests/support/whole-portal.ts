@@ -16,6 +16,8 @@ import { freePort } from "./free-port";
 /** The portal as it is built, pages and all, in a process of its own, which can be killed; the gateway is this process's end of the bus. */
 export interface WholePortal {
   url: string;
+  /** The same with TLS, with a certificate of the instance's own CA. */
+  secureUrl: string;
   config: Config;
   db: PrismaClient;
   bus: BusServer;
@@ -76,6 +78,7 @@ export async function startWholePortal(): Promise<WholePortal> {
   await start();
   return {
     url,
+    secureUrl: `https://127.0.0.1:${https}`,
     config,
     db,
     bus,
