@@ -524,6 +524,11 @@ describe("an operation", () => {
     expect(await get("void")).toEqual([200, null, ""]);
     const answer = await fetch(url("/v3/test-replies/json"), { headers: headers() });
     expect((await answer.json()).requestId).toBe(answer.headers.get("x-request-id"));
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "cache-control": "no-store",
+      "content-security-policy": expect.stringContaining("default-src 'none'"),
+      "x-content-type-options": "nosniff",
+    });
     const head = await fetch(url("/v3/test-replies/text"), { method: "HEAD", headers: headers() });
     expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "5", ""]);
     const silent = await fetch(url("/v3/test-replies/stream"), { method: "HEAD", headers: headers() });
