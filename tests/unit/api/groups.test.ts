@@ -85,7 +85,7 @@ describe("device groups", () => {
     expect((await groupsOf(0)).etag).not.toBe("1970-01-01T00:00:00.000Z");
     expect((await groupsOf(2)).groups).toEqual([]);
     const { groups: listed } = (
-      await bench.call(bench.a.developer, "GET", "/v3/devices?id__in=" + devices[0])
+      await bench.call(bench.a.developer, "GET", `/v3/devices?id__in=${devices[0]}`)
     ).body.data[0];
     expect(listed).toEqual([id]);
     for (let turn = 0; turn < 2; turn++) expect((await take(id, devices[0])).status).toBe(204);
