@@ -55,6 +55,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
     sessionSecret: sessionSecret(config),
     ports: { http: config.portalPort, https: config.httpsPort },
     version,
+    isConnected: () => false,
     openApi: () => (document ??= openApiDocument(version)),
   };
   setRuntime(runtime);
@@ -75,6 +76,7 @@ await runProcess("portal", async ({ config, log, dev, onclose }) => {
   // biome-ignore-end lint/style/noProcessEnv: libraries are told here, nothing is read
 
   const api = createApi({ context: ctx, config, log, version, events: runtime.bus });
+  runtime.isConnected = (ownerId) => api.delivery.isConnected(ownerId);
   const hub = new LiveHub(api.streams);
   let pages: ((req: IncomingMessage, res: ServerResponse) => Promise<void>) | undefined;
   const answer = async (req: IncomingMessage, res: ServerResponse) => {

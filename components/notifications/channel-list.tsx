@@ -125,11 +125,13 @@ function stateOf(
     return channel.failingSince
       ? { tone: "bad", label: "Failing", shape: "full" }
       : { tone: "ok", label: "Delivering", shape: "full" };
-  const there = now - Date.parse(channel.activeAt) < GAP_MS;
-  const socket = channel.kind === "WEB_SOCKET";
-  return there
-    ? { tone: "ok", label: socket ? "Connected" : "Polling", shape: "full" }
-    : { tone: "warn", label: socket ? "Not connected" : "Nobody polls", shape: "ring" };
+  if (channel.kind === "WEB_SOCKET")
+    return channel.connected
+      ? { tone: "ok", label: "Connected", shape: "full" }
+      : { tone: "warn", label: "Not connected", shape: "ring" };
+  return now - Date.parse(channel.activeAt) < GAP_MS
+    ? { tone: "ok", label: "Polling", shape: "full" }
+    : { tone: "warn", label: "Nobody polls", shape: "ring" };
 }
 
 function Item({ channel }: { channel: Channel }) {

@@ -25,6 +25,7 @@ import { getOverview } from "@/server/services/overview/get";
 import { searchInvitations } from "@/server/services/users/invitations";
 import { searchUsers } from "@/server/services/users/search";
 import { idField } from "@/server/services/validate";
+import { runtime } from "./runtime";
 import { serverFacts } from "./server-facts";
 import type { Wire } from "./wire";
 
@@ -52,6 +53,13 @@ async function overviewWithNames(ctx: Context) {
   return { ...overview, deviceNames };
 }
 
+/** Channels, and of WebSockets whether they are open. */
+const channelsNow = async (ctx: Context) =>
+  (await listAccountChannels(ctx)).map((channel) => ({
+    ...channel,
+    connected: channel.kind === "WEB_SOCKET" && runtime().isConnected(channel.ownerId),
+  }));
+
 const ALL = { limit: 1000, order: "DESC" } as const;
 
 /** Applications with their keys and how they are told of things, the newest first. */
@@ -59,7 +67,7 @@ async function applicationsWithKeys(ctx: Context) {
   const [applications, keys, channels] = await Promise.all([
     searchApplications(ctx, ALL),
     searchAccessKeys(ctx, ALL),
-    listAccountChannels(ctx),
+    channelsNow(ctx),
   ]);
   return applications.rows.map((application) => ({
     ...application,
@@ -123,7 +131,7 @@ export const queries = {
   settings: query(nothing, (ctx) => getAccountSettings(ctx)),
   keys: query(nothing, (ctx) => listApiKeys(ctx)),
   applications: query(nothing, applicationsWithKeys),
-  channels: query(nothing, (ctx) => listAccountChannels(ctx)),
+  channels: query(nothing, channelsNow),
   deliveries: query(listDeliveriesInput, listDeliveries),
   enrollments: query(z.object({ after: idField.optional() }), (ctx, { after }) =>
     searchEnrollments(ctx, { after, order: "DESC" }),

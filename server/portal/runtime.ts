@@ -26,6 +26,8 @@ export interface PortalRuntime {
   /** Ports that were bound; they differ from the configured ones when those are 0. */
   ports: { http: number; https: number };
   version: string;
+  /** Whether the application of an owner has its WebSocket open. */
+  isConnected(ownerId: string): boolean;
   /** What the API serves, as /openapi.json tells it. */
   openApi(): ReturnType<typeof openApiDocument>;
 }
