@@ -15,7 +15,7 @@ export async function ownerNames(ctx: Context): Promise<Map<string, OwnerName>> 
     ctx.db.application.findMany({ where: { accountId }, select }),
     ctx.db.apiKey.findMany({ where: { accountId, applicationId: null }, select }),
   ]);
-  return new Map([
+  return new Map<string, OwnerName>([
     ...applications.map(({ id, name }) => [id, { id, kind: "application", name }] as const),
     ...keys.map(({ id, name }) => [id, { id, kind: "apiKey", name }] as const),
   ]);
