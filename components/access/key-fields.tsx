@@ -11,7 +11,7 @@ export function RoleField({ role = "developer", error }: { role?: string; error?
     <Field
       label="Group"
       error={error}
-      hint="Administrators may also trust a CA, and make and change what belongs to administrators."
+      hint="Administrators may also trust a CA, make applications and users, and read the audit log."
     >
       <Select name="role" defaultValue={role}>
         <option value="developer">Developers</option>

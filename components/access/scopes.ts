@@ -5,5 +5,8 @@ export const SCOPES = {
   read: { label: "Read", short: "look at everything of the account" },
   connect: { label: "Connect", short: "talk to devices: requests, subscriptions, notification channels" },
   manage: { label: "Manage", short: "change the directory: devices, groups, queries, enrollments" },
-  credentials: { label: "Credentials", short: "make and change certificates, keys, applications and users" },
+  credentials: {
+    label: "Credentials",
+    short: "make and change certificates, keys, applications, users and the account",
+  },
 } as const satisfies Record<Scope, { label: string; short: string }>;

@@ -16,6 +16,8 @@ export interface Instance {
   setupUrl: string | null;
   bootstrapPort: number;
   dataDir: string;
+  /** What its processes were started with. */
+  environment: NodeJS.ProcessEnv;
   /** Runs one command of the CLI and returns what it printed. */
   cli(...args: string[]): Promise<string>;
   /** Starts the reference device until the instance stops, or `stop` is called. */
@@ -136,6 +138,7 @@ export async function startInstance({
       setupUrl: find(/(http:\S+\/setup\?token=\S+)/) ?? null,
       bootstrapPort,
       dataDir,
+      environment: env,
       cli,
       async killGateway() {
         const run = servers.get("gateway");
