@@ -29,14 +29,17 @@ class Lane {
   /** Notifications that are not acknowledged, the oldest first. */
   readonly #unacknowledged = new Map<number, { bytes: Buffer; sentAt: number }>();
   readonly devices = new Map<string, Device>();
+  /** Notifications that the gateway does not want. */
+  refused = 0;
   #messageId = Math.floor(Math.random() * 0x10000);
 
   constructor(private readonly port: number) {
     this.socket = createSocket({ type: "udp4", recvBufferSize: 4 << 20, sendBufferSize: 4 << 20 });
     this.socket.on("message", (bytes) => {
-      // An empty acknowledgement: what most messages are need not be parsed.
-      if (bytes.length === 4) this.#unacknowledged.delete(bytes.readUInt16BE(2));
-      else this.#receive(parse(bytes));
+      if (bytes.length > 4) this.#receive(parse(bytes));
+      // An acknowledgement or a reset, as most messages are, need not be parsed.
+      else if (this.#unacknowledged.delete(bytes.readUInt16BE(2)) && ((bytes[0] ?? 0) & 0x30) === 0x30)
+        this.refused++;
     });
   }
 
@@ -110,7 +113,9 @@ class Lane {
     // Devices on one socket are told apart by the path that they registered under.
     const device = this.devices.get(path[0] ?? "");
     const known = device && `/${path.slice(1).join("/")}` === VALUE_PATH;
-    if (known) device.token = packet.token;
+    const observe = (packet.options ?? []).find(({ name }) => name === "Observe")?.value;
+    if (known && observe)
+      device.token = Buffer.from(observe).some((byte) => byte !== 0) ? null : packet.token;
     this.send(
       generate({
         ack: true,
@@ -171,11 +176,6 @@ export class NotifyingDevices {
     return this.#devices.filter(({ token }) => token !== null).length;
   }
 
-  /** Nobody observes them any longer. */
-  forget(): void {
-    for (const device of this.#devices) device.token = null;
-  }
-
   /** Sends so many values, one device after the other, at this rate or as fast as the gateway takes them. */
   async notify(count: number, perSecond = Number.POSITIVE_INFINITY): Promise<void> {
     const start = performance.now();
@@ -189,6 +189,8 @@ export class NotifyingDevices {
       for (const lane of this.#lanes) lane.retransmit();
       await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     }
+    const refused = this.#lanes.reduce((sum, lane) => sum + lane.refused, 0);
+    if (refused > 0) throw new Error(`The gateway refused ${refused} notifications.`);
   }
 
   get #unacknowledged(): number {
