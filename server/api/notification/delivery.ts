@@ -149,8 +149,9 @@ export class Delivery {
     try {
       const found = await findChannel(this.parts.context, owner.ownerId);
       this.#server.handleUpgrade(req, socket, head, (client) => {
-        if (found?.channel.kind !== "WEB_SOCKET") return client.close(...CLOSE.none);
-        this.#outlet(owner).socket.attach(client, found.channel.serialization, hashKey(key ?? ""));
+        if (this.#closing) client.close(...CLOSE.restart);
+        else if (found?.channel.kind !== "WEB_SOCKET") client.close(...CLOSE.none);
+        else this.#outlet(owner).socket.attach(client, found.channel.serialization, hashKey(key ?? ""));
       });
     } finally {
       this.#handshakes.delete(owner.ownerId);

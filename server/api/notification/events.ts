@@ -1,5 +1,5 @@
 import type { BusEvent } from "@/server/bus/messages";
-import type { Context } from "@/server/services/context";
+import { type Context, ownerOf } from "@/server/services/context";
 import { missedEvents } from "@/server/services/events/replay";
 import { publicEventType } from "@/server/services/events/search";
 import { eventCategories, eventTypes } from "@/server/services/events/types";
@@ -48,16 +48,16 @@ export function openEvents(
   query: EventQuery,
   { streams, keys }: { streams: EventStreams; keys: KeyWatch },
 ): Reply {
-  if (ctx.actor.kind !== "apiKey") throw failure(403, "forbidden", "Event streams are for keys.");
+  const owner = ownerOf(ctx.actor);
   if (streams.count(holder) >= MAX_STREAMS_PER_KEY)
     throw failure(429, "too_many_requests", `A key may have ${MAX_STREAMS_PER_KEY} streams open.`, {
       "Retry-After": "20",
     });
-  const { accountId } = ctx.actor;
+  const { accountId } = owner;
   const stream = streams.open({ accountId, holder, frame: (event) => frame(event, query) });
   stream.once(
     "close",
-    keys.watch(keyHash, () => stream.end()),
+    keys.watch({ ...owner, keyHash }, () => stream.end()),
   );
   const { lastEventId, deviceId } = query;
   if (lastEventId)

@@ -2,6 +2,7 @@ import type { BusEvent } from "@/server/bus/messages";
 import type { Timer } from "@/server/clock";
 import type { Logger } from "@/server/log";
 import { hashKey } from "@/server/services/api-keys/key";
+import type { Owner } from "@/server/services/channels/announce";
 import { type Standing, standingOf } from "@/server/services/channels/standing";
 import type { Context } from "@/server/services/context";
 import { bearerKey } from "../authorization";
@@ -12,58 +13,88 @@ const RECHECK_MS = 20_000;
 const GATHER_MS = 50;
 const CHUNK = 500;
 
+/** What was opened with a key. */
+export interface Opened extends Owner {
+  keyHash: string;
+}
+
+interface Watched extends Opened {
+  listeners: Set<(standing: Standing) => void>;
+}
+
 /** Tells what was opened with a key when the key is no longer what it was. */
 export class KeyWatch {
-  readonly #watched = new Map<string, Set<(standing: Standing) => void>>();
-  #timer: Timer;
+  readonly #watched = new Map<string, Watched>();
+  /** Accounts and owners whose keys are to be looked at soon. */
+  readonly #changed = new Set<string>();
+  #gathering: Timer | null = null;
+  #recheck: Timer;
   #closed = false;
 
   constructor(
     private readonly ctx: Context,
     private readonly log: Logger,
   ) {
-    this.#timer = this.#arm(RECHECK_MS);
+    this.#recheck = this.#arm();
   }
 
-  /** Calls `onchange` when the key of an Authorization header is no longer active, until called off. */
-  watch(hash: string, onchange: (standing: Standing) => void): () => void {
-    let all = this.#watched.get(hash);
-    if (!all) this.#watched.set(hash, (all = new Set()));
-    all.add(onchange);
+  /** Calls `onchange` when the key is no longer active, until called off. */
+  watch({ keyHash, accountId, ownerId }: Opened, onchange: (standing: Standing) => void): () => void {
+    let watched = this.#watched.get(keyHash);
+    if (!watched)
+      this.#watched.set(keyHash, (watched = { keyHash, accountId, ownerId, listeners: new Set() }));
+    const { listeners } = watched;
+    listeners.add(onchange);
     return () => {
-      all.delete(onchange);
-      if (all.size === 0) this.#watched.delete(hash);
+      listeners.delete(onchange);
+      if (listeners.size === 0 && this.#watched.get(keyHash) === watched) this.#watched.delete(keyHash);
     };
   }
 
-  /** Looks again soon when an event may be about keys. */
+  /** Looks soon at the keys that an event may be about. */
   hear(event: BusEvent): void {
-    if (event.kind === "channel" || (event.kind === "event" && event.event.category === "access")) {
-      this.#timer.cancel();
-      this.#timer = this.#arm(GATHER_MS);
-    }
+    if (event.kind === "channel") this.#changed.add(event.ownerId);
+    else if (event.kind === "event" && event.event.category === "access" && event.accountId)
+      this.#changed.add(event.accountId);
+    else return;
+    this.#gathering ??= this.ctx.clock.after(GATHER_MS, () => {
+      this.#gathering = null;
+      const changed = new Set(this.#changed);
+      this.#changed.clear();
+      const hashes = [...this.#watched.values()]
+        .filter(({ accountId, ownerId }) => changed.has(accountId) || changed.has(ownerId))
+        .map(({ keyHash }) => keyHash);
+      void this.#try(hashes);
+    });
   }
 
   /** Looks at keys now, by default at every one. */
   async check(hashes: readonly string[] = [...this.#watched.keys()]): Promise<void> {
     for (let at = 0; at < hashes.length; at += CHUNK) {
       for (const [hash, standing] of await standingOf(this.ctx, hashes.slice(at, at + CHUNK)))
-        if (!standing.active) for (const onchange of [...(this.#watched.get(hash) ?? [])]) onchange(standing);
+        if (!standing.active)
+          for (const onchange of [...(this.#watched.get(hash)?.listeners ?? [])]) onchange(standing);
     }
   }
 
   close(): void {
     this.#closed = true;
-    this.#timer.cancel();
+    this.#recheck.cancel();
+    this.#gathering?.cancel();
   }
 
-  #arm(delayMs: number): Timer {
-    return this.ctx.clock.after(delayMs, () => {
-      this.check()
-        .catch((error: unknown) => this.log.error({ err: error }, "keys could not be checked"))
-        .finally(() => {
-          if (!this.#closed) this.#timer = this.#arm(RECHECK_MS);
-        });
+  async #try(hashes?: readonly string[]): Promise<void> {
+    try {
+      await this.check(hashes);
+    } catch (error) {
+      this.log.error({ err: error }, "keys could not be checked");
+    }
+  }
+
+  #arm(): Timer {
+    return this.ctx.clock.after(RECHECK_MS, async () => {
+      await this.#try();
+      if (!this.#closed) this.#recheck = this.#arm();
     });
   }
 }

@@ -118,7 +118,7 @@ export class Polls {
     this.#open = poll;
     const onleft = () => poll.end("left");
     signal.addEventListener("abort", onleft, { once: true });
-    const unwatch = this.keys.watch(keyHash, ({ stands }) => {
+    const unwatch = this.keys.watch({ ...this.feed.owner, keyHash }, ({ stands }) => {
       if (!stands) poll.end("revoked");
     });
     try {

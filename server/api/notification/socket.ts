@@ -49,7 +49,7 @@ class Connection {
   ) {
     this.#cursor = feed.taken;
     this.#pump = new Pump(parts.clock, REST_MS, () => this.#drain());
-    this.#unwatch = parts.keys.watch(keyHash, ({ stands }) => {
+    this.#unwatch = parts.keys.watch({ ...feed.owner, keyHash }, ({ stands }) => {
       if (!stands) this.close("revoked");
     });
     socket.on("pong", (data) => this.#answered(data.toString("latin1")));
