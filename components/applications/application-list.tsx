@@ -65,6 +65,7 @@ function Item({ application }: { application: Application }) {
         </span>
       }
       description={application.description || undefined}
+      beside
       actions={administrator ? <Actions application={application} /> : undefined}
     >
       <AccessKeys application={application} />

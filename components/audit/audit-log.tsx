@@ -131,6 +131,10 @@ function Filters({ params, change }: { params: Params; change: (part: Partial<Pa
   );
 }
 
+/** Fingerprints would fill the line. */
+const short = (name: string) =>
+  name.length > 60 && !name.includes(" ") ? `${name.slice(0, 20)}…${name.slice(-8)}` : name;
+
 const TONES: Record<string, Tone> = { made: "ok", changed: "info", deleted: "bad" };
 
 /** One change; it opens to what was different. */
@@ -148,7 +152,14 @@ function Row({
   const what = verb(entry.action);
   const different = changes(entry.before, entry.after, names);
   const fields = [...new Set(different.map(({ field }) => field.split(": ")[0]))];
-  const summary = entry.before && entry.after ? fields.join(", ") : "";
+  // Of what was neither made nor deleted, one side is what it is about: the device that was put into a group.
+  const values = different.map(({ was, is }) => is ?? was);
+  const summary =
+    entry.before && entry.after
+      ? fields.join(", ")
+      : what === "made" || what === "deleted"
+        ? ""
+        : values.join(", ");
   return (
     <li data-action={entry.action}>
       <div className="relative flex items-start gap-3 px-4 py-2.5 hover:bg-hover/60">
@@ -163,7 +174,7 @@ function Row({
             className="block min-w-0 flex-1 rounded text-left text-sm [overflow-wrap:anywhere] after:absolute after:inset-0"
           >
             <span className="text-muted">{objectWords(entry.objectType)}</span>{" "}
-            <span className="font-medium">{name ?? entry.objectId}</span>
+            <span className="font-medium">{short(name ?? entry.objectId)}</span>
             {summary ? <span className="text-muted">: {summary}</span> : null}
           </button>
           <div className="flex shrink-0 flex-wrap items-baseline gap-x-3 text-xs leading-5">

@@ -48,7 +48,7 @@ export function Suspend({
     >
       <form onSubmit={submit} className="grid gap-4">
         <Field label="Why" error={fieldError("category")}>
-          <Select name="category">
+          <Select name="category" autoFocus>
             {blockCategories.map(({ reference, description }) => (
               <option key={reference} value={reference} title={description}>
                 {categoryWords(reference)}

@@ -160,6 +160,7 @@ function Item({ channel }: { channel: Channel }) {
         </span>
       }
       description={channel.url ? undefined : KINDS[channel.kind].how}
+      beside
       actions={<Delete channel={channel} name={name} />}
     >
       {channel.url ? (

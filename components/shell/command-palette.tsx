@@ -1,6 +1,6 @@
 "use client";
 import { Command } from "cmdk";
-import { Cpu } from "lucide-react";
+import { BookOpen, Cpu } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { Dialog } from "radix-ui";
 import { useDeferredValue, useEffect, useState } from "react";
@@ -8,6 +8,9 @@ import { STATES } from "../states";
 import { useData } from "../use-data";
 import { useViewer } from "../viewer";
 import { placesFor } from "./nav";
+
+/** Operations that are shown; more of them are in the reference. */
+const MAX_CALLS = 6;
 
 const item =
   "flex h-9 cursor-pointer items-center gap-2.5 rounded-md px-2 text-sm data-[selected=true]:bg-hover [&_svg]:size-4 [&_svg]:shrink-0 [&_svg]:text-muted";
@@ -32,6 +35,8 @@ export function CommandPalette({
     { enabled: open && search.length > 0, keep: true },
   );
 
+  const operations = useData("operations", {}, { enabled: open && search.length > 1 });
+
   useEffect(() => {
     const onkey = (event: KeyboardEvent) => {
       if (event.key.toLowerCase() !== "k" || !(event.metaKey || event.ctrlKey)) return;
@@ -51,6 +56,16 @@ export function CommandPalette({
     .flatMap(({ items }) => items)
     .filter(({ label }) => label.toLowerCase().includes(search.toLowerCase()));
 
+  const words = search.toLowerCase().split(/\s+/);
+  const calls = search
+    ? (operations.data ?? [])
+        .filter(({ method, path, summary, tag }) => {
+          const text = `${method} ${path} ${summary} ${tag}`.toLowerCase();
+          return words.every((word) => text.includes(word));
+        })
+        .slice(0, MAX_CALLS)
+    : [];
+
   return (
     <Dialog.Root open={open} onOpenChange={onOpenChange}>
       <Dialog.Portal>
@@ -64,7 +79,7 @@ export function CommandPalette({
             <Command.Input
               value={text}
               onValueChange={setText}
-              placeholder="Device name, endpoint or ID, or a page"
+              placeholder="Device name, endpoint or ID, a page, or an API call"
               className="h-12 w-full border-line border-b bg-transparent px-4 text-base outline-none placeholder:text-faint"
             />
             <Command.List className="max-h-80 overflow-y-auto p-2">
@@ -94,6 +109,24 @@ export function CommandPalette({
                       <span className="truncate">{device.name || device.endpointName}</span>
                       <span className="ml-auto shrink-0 text-muted text-xs">
                         {STATES[device.state].label}
+                      </span>
+                    </Command.Item>
+                  ))}
+                </Command.Group>
+              ) : null}
+              {calls.length > 0 ? (
+                <Command.Group heading="API reference" className={group}>
+                  {calls.map(({ id, method, path, summary }) => (
+                    <Command.Item
+                      key={id}
+                      value={id}
+                      onSelect={() => go(`/reference/${id}`)}
+                      className={item}
+                    >
+                      <BookOpen aria-hidden />
+                      <span className="min-w-0 truncate">{summary}</span>
+                      <span className="ml-auto max-w-[50%] shrink-0 truncate font-mono text-2xs text-muted max-sm:hidden">
+                        {method} {path}
                       </span>
                     </Command.Item>
                   ))}

@@ -6,6 +6,7 @@ export function Panel({
   title,
   description,
   actions,
+  beside,
   className,
   children,
   ...rest
@@ -13,6 +14,8 @@ export function Panel({
   title?: ReactNode;
   description?: ReactNode;
   actions?: ReactNode;
+  /** The actions are small, and stay beside the title on a narrow screen, too. */
+  beside?: boolean;
 }) {
   return (
     <section
@@ -20,12 +23,19 @@ export function Panel({
       {...rest}
     >
       {title ? (
-        <header className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 border-line border-b px-4 py-3">
+        <header
+          className={cn(
+            "flex items-center justify-between gap-x-4 gap-y-2 border-line border-b px-4 py-3",
+            beside ? "items-start" : "flex-wrap",
+          )}
+        >
           <div className="min-w-0">
             <h2 className="font-semibold text-sm">{title}</h2>
             {description ? <p className="text-muted text-xs">{description}</p> : null}
           </div>
-          {actions ? <div className="flex items-center gap-2">{actions}</div> : null}
+          {actions ? (
+            <div className={cn("flex items-center gap-2", beside && "-my-1.5")}>{actions}</div>
+          ) : null}
         </header>
       ) : null}
       {children}

@@ -25,6 +25,7 @@ import { getOverview } from "@/server/services/overview/get";
 import { searchInvitations } from "@/server/services/users/invitations";
 import { searchUsers } from "@/server/services/users/search";
 import { idField } from "@/server/services/validate";
+import { reference } from "./reference/read";
 import { runtime } from "./runtime";
 import { serverFacts } from "./server-facts";
 import type { Wire } from "./wire";
@@ -143,6 +144,11 @@ export const queries = {
   accounts: query(nothing, async (ctx) => (await searchAccounts(ctx, { limit: 1000 })).rows),
   audit: query(auditInput, auditLog),
   auditFacets: query(nothing, (ctx) => auditFacets(ctx)),
+  operations: query(nothing, async () =>
+    reference().reference.groups.flatMap(({ tag, operations }) =>
+      operations.map(({ id, method, path, summary }) => ({ id, method, path, summary, tag })),
+    ),
+  ),
   server: query(nothing, serverFacts),
 } as const;
 

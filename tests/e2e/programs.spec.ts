@@ -114,6 +114,16 @@ test("the commands of the reference work as they stand there", async () => {
   await expect(page.getByLabel("Search operations")).toHaveValue(/make/);
 });
 
+test("the palette finds an operation", async () => {
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.getByPlaceholder(/Device name/).fill("suspend post");
+  await page
+    .getByRole("option", { name: /suspend/i })
+    .first()
+    .click();
+  await page.waitForURL(/\/reference\/post_.*suspend/);
+});
+
 test("the arrows go through the operations", async () => {
   await open("/reference/get_v3_devices");
   await page.getByLabel("Search operations").fill("suspend");
