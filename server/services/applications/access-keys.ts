@@ -135,7 +135,7 @@ export async function removeAccessKey(
   const { id, applicationId } = validate(removeAccessKeyInput, input);
   const known = await findAccessKey(ctx, { id, applicationId });
   requireScopes(ctx.actor, known.scopes);
-  await transaction(ctx, async (tx) => {
+  await transaction(ctx, async (tx, tell) => {
     const { count } = await tx.apiKey.deleteMany({ where: { id, accountId, applicationId } });
     if (count === 0) throw notFound("Access key");
     await auditChange(ctx, tx, {
@@ -145,6 +145,8 @@ export async function removeAccessKey(
       before: accessKeyFacts(known),
       after: null,
     });
+    // What was opened with it ends; what was opened with the application's other key goes on.
+    tell({ kind: "channel", accountId, deviceId: null, ownerId: applicationId });
   });
 }
 

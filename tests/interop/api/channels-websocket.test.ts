@@ -4,6 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import WebSocket from "ws";
 import { createApiKey } from "@/server/services/api-keys/create";
 import { removeApiKey } from "@/server/services/api-keys/remove";
+import {
+  createAccessKey,
+  removeAccessKey,
+  updateAccessKey,
+} from "@/server/services/applications/access-keys";
+import { createApplication, updateApplication } from "@/server/services/applications/change";
 import { newId } from "@/server/services/ids";
 import type { NotificationKind } from "@/server/services/notifications/types";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
@@ -225,6 +231,38 @@ describe("a WebSocket", () => {
     expect(await connectSocket(one.key).refused).toBe(401);
     await removeApiKey(bench.a.ctx, { id: one.id });
     expect((await client.closed).code).toBe(1008);
+  });
+
+  it("belongs to an application, whichever of its keys opened it", async () => {
+    const application = await createApplication(bench.a.ctx, { name: newId() });
+    const own = { applicationId: application.id };
+    const first = await createAccessKey(bench.a.ctx, { ...own, name: "first" });
+    const second = await createAccessKey(bench.a.ctx, { ...own, name: "second" });
+    expect((await register(first.key)).status).toBe(201);
+    expect((await register(second.key)).status).toBe(200);
+    const client = connectSocket(second.key);
+    await client.opened;
+    await send(application.id, values(newId(), [1]));
+    await until(() => client.messages.length === 1);
+    const events = await fetch(`${bench.url}/v3/events`, {
+      headers: { Authorization: `Bearer ${second.key}` },
+    });
+    // A key that is off, or expired, opens nothing new; what is open goes on.
+    await updateAccessKey(bench.a.ctx, { ...own, id: second.id, status: "INACTIVE" });
+    await bench.api.delivery.keys.check();
+    expect(await events.text()).toContain("retry:");
+    await send(application.id, values(newId(), [2]));
+    await until(() => client.messages.length === 2);
+    await removeAccessKey(bench.a.ctx, { ...own, id: second.id });
+    expect((await client.closed).code).toBe(1008);
+    const again = connectSocket(first.key);
+    await again.opened;
+    await send(application.id, values(newId(), [3]));
+    await until(() => again.messages.length === 1);
+    await updateApplication(bench.a.ctx, { id: application.id, status: "INACTIVE" });
+    expect((await again.closed).code).toBe(1008);
+    expect(await bench.db.notificationChannel.count({ where: { ownerId: application.id } })).toBe(0);
+    expect(await connectSocket(first.key).refused).toBe(401);
   });
 
   it("is refused without a key, without its scope, and for what is no handshake", async () => {
