@@ -9,6 +9,7 @@ import { PageHeader } from "../page-header";
 import { Button } from "../ui/button";
 import { cn } from "../ui/cn";
 import { Method } from "./method";
+import { inlineCode } from "./schema";
 
 /** The list of operations beside what is said of one; on a narrow screen the one or the other. */
 export function ReferenceFrame({ groups, children }: { groups: OperationGroup[]; children: ReactNode }) {
@@ -195,7 +196,7 @@ function Group({
               className="block rounded-md px-2 py-1.5 -outline-offset-2 hover:bg-hover aria-[current=page]:bg-hover"
             >
               <span className={cn("block text-sm", operation.deprecated && "text-muted line-through")}>
-                {operation.summary}
+                {inlineCode(operation.summary)}
               </span>
               <span className="flex gap-1 text-muted">
                 <Method method={operation.method} />

@@ -16,7 +16,7 @@ export function Operation({ operation, command }: { operation: OperationView; co
     <article className="grid grid-cols-1 gap-5">
       <header>
         <p className="text-muted text-xs">{operation.tag}</p>
-        <h1 className="font-semibold text-xl">{operation.summary}</h1>
+        <h1 className="font-semibold text-xl">{inlineCode(operation.summary)}</h1>
         <p className="mt-2 flex items-start gap-1">
           <Method method={operation.method} className="w-auto pr-1.5 text-xs leading-6" />
           <span className="min-w-0 break-all font-mono text-sm leading-6">{operation.path}</span>

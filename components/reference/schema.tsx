@@ -96,10 +96,10 @@ function Limits({ of: { choices, limits } }: { of: SchemaView }) {
               <code className="break-all font-mono text-ink">{choice}</code>
             </span>
           ))}
-          {limits.length > 0 ? "; " : "."}
+          {limits.length > 0 ? "; " : null}
         </>
       ) : null}
-      {limits.length > 0 ? <span className="break-words">{limits.join(", ")}.</span> : null}
+      {limits.length > 0 ? <span className="break-words">{limits.join(", ")}</span> : null}
     </p>
   );
 }

@@ -146,7 +146,13 @@ export const queries = {
   auditFacets: query(nothing, (ctx) => auditFacets(ctx)),
   operations: query(nothing, async () =>
     reference().reference.groups.flatMap(({ tag, operations }) =>
-      operations.map(({ id, method, path, summary }) => ({ id, method, path, summary, tag })),
+      operations.map(({ id, method, path, summary }) => ({
+        id,
+        method,
+        path,
+        summary: summary.replaceAll("`", ""),
+        tag,
+      })),
     ),
   ),
   server: query(nothing, serverFacts),

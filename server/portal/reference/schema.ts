@@ -177,7 +177,7 @@ function limits(schema: Schema): string[] {
     known(exclusiveMinimum) ? `more than ${exclusiveMinimum}` : "",
     known(exclusiveMaximum) ? `less than ${exclusiveMaximum}` : "",
     ...lengths(schema.minLength, schema.maxLength, "character"),
-    pattern && !schema.format ? (PATTERNS[pattern] ?? pattern) : "",
+    pattern && !schema.format ? (PATTERNS[pattern] ?? `like ${pattern}`) : "",
     schema.default === undefined ? "" : `default ${JSON.stringify(schema.default)}`,
   ].filter(Boolean);
 }

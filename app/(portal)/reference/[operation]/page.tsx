@@ -8,7 +8,10 @@ type Props = { params: Promise<{ operation: string }> };
 
 export async function generateMetadata({ params }: Props): Promise<Metadata> {
   const { operation } = await params;
-  return { title: reference().reference.operations.get(operation)?.view.summary ?? "API reference" };
+  return {
+    title:
+      reference().reference.operations.get(operation)?.view.summary.replaceAll("`", "") ?? "API reference",
+  };
 }
 
 export default async function OperationPage({ params }: Props) {
