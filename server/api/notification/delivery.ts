@@ -149,6 +149,8 @@ export class Delivery {
     try {
       const found = await findChannel(this.parts.context, owner.ownerId);
       this.#server.handleUpgrade(req, socket, head, (client) => {
+        // `ws` ends a connection that breaks the protocol, also one that is being turned away.
+        client.on("error", () => {});
         if (this.#closing) client.close(...CLOSE.restart);
         else if (found?.channel.kind !== "WEB_SOCKET") client.close(...CLOSE.none);
         else this.#outlet(owner).socket.attach(client, found.channel.serialization, hashKey(key ?? ""));

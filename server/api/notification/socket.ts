@@ -53,8 +53,6 @@ class Connection {
       if (!stands) this.close("revoked");
     });
     socket.on("pong", (data) => this.#answered(data.toString("latin1")));
-    // What clients send means nothing here; `ws` ends the connection when it breaks the protocol.
-    socket.on("error", () => {});
     socket.on("close", () => this.#end());
     feed.touch();
     this.wake();

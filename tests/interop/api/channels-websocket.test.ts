@@ -316,6 +316,25 @@ describe("a WebSocket", () => {
     expect((await client.closed).code).toBe(1009);
   });
 
+  it("may break the protocol, also while it is being turned away", async () => {
+    const { hostname, port } = new URL(bench.url);
+    // There is no channel: the server closes at once, and what the client sent along is still read.
+    const ended = new Promise((resolve) => {
+      const socket = connect(Number(port), hostname);
+      socket.on("close", resolve).on("data", () => socket.end());
+      socket.write(
+        Buffer.concat([
+          Buffer.from(
+            `GET /v2/notification/websocket-connect HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${one.key}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+          ),
+          Buffer.from([0xff, 0xff, 0xff, 0xff]),
+        ]),
+      );
+    });
+    await ended;
+    expect((await bench.call(one.key, "GET", "/v2/notification/channel")).status).toBe(404);
+  });
+
   it("is opened by a head that says exactly what clients compare", async () => {
     await register(one.key);
     const { hostname, port } = new URL(bench.url);
