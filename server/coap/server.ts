@@ -295,6 +295,7 @@ export class ServerRole {
   #answer(request: Request, response: OutgoingResponse, reply: Reply): void {
     if (this.session.closed) {
       reply.drop();
+      this.#follow(() => response.sent?.());
       return;
     }
     const code = codeByte(response.code);
@@ -317,9 +318,15 @@ export class ServerRole {
       this.#failed(error, reply);
       return;
     }
-    try {
+    this.#follow(() => {
       response.sent?.();
       if (observer) response.observe?.(observer);
+    });
+  }
+
+  #follow(run: () => void): void {
+    try {
+      run();
     } catch (error) {
       const words = error instanceof Error ? error.message : String(error);
       this.session.shared.report(this.session.peer, `what follows an answer failed: ${words}`);

@@ -71,7 +71,7 @@ export interface OutgoingResponse {
   contentFormat?: number;
   locationPath?: readonly string[];
   maxAge?: number;
-  /** Runs once the answer was handed to the transport. */
+  /** Runs once the answer was handed to the transport, or cannot be since the connection ended before. */
   sent?: () => void;
   /**
    * Takes the observer that a GET with Observe 0 asks to become; called after the answer was sent.

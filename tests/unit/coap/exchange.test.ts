@@ -63,6 +63,23 @@ describe("requests and responses", () => {
     expect(a.messages[0]!.token).toHaveLength(8);
   });
 
+  it("goes on with what follows an answer though nobody is there to take it", async () => {
+    let followed = 0;
+    let finish = () => {};
+    const { clock, client, a, b } = link(async () => {
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      return { code: "2.02", sent: () => void followed++ };
+    });
+    client.request(a, { method: "DELETE", path: ["rd", "17"] }).catch(() => {});
+    await clock.advance(10);
+    b.close();
+    finish();
+    await clock.advance(10);
+    expect(followed).toBe(1);
+  });
+
   it("begins message ids at the seed and goes on by one", async () => {
     const { clock, client, a } = link(() => ({ code: "2.05" }));
     a.messageIdSeed = 7;
