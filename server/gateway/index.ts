@@ -197,16 +197,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       structures,
       notifier,
       onregistering: (registration) => subscriptions.registering(registration),
-      onending: (registration) => subscriptions.ending(registration),
+      onending: (registration) => {
+        requests.left(registration.deviceId);
+        return subscriptions.ending(registration);
+      },
       onregistered: (registration) => subscriptions.registered(registration),
       onupdated: (registration) => subscriptions.updated(registration),
       onmoved: (registration) => subscriptions.moved(registration),
       onended: (registration) => subscriptions.ended(registration),
-      onleft: (registration) => {
-        subscriptions.left(registration);
-        if (directory.byId(registration.deviceId)?.suspended) requests.blocked(registration.deviceId);
-        else requests.left(registration.deviceId);
-      },
       onchange,
       onheard: (registration) => presence.heard(registration),
       onsend: (registration, request) => subscriptions.sent(registration, request),
@@ -437,17 +435,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         const device = directory.byId(deviceId);
         if (!device || device.accountId !== accountId) return {};
         const registration = directory.removeDevice(deviceId);
+        requests.left(deviceId);
+        const rows = subscriptions.ending(registration ?? { deviceId, peer: null });
         if (registration) {
           const at = clock.now();
-          const rows = [
-            ...subscriptions.ending(registration),
-            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)),
-          ];
-          subscriptions.left(registration);
-          await commit.addAll(rows);
-          notifier.written(accountId, rows);
+          rows.push(...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)));
         }
-        requests.left(deviceId);
+        if (rows.length > 0) await commit.addAll(rows);
+        notifier.written(accountId, rows);
         registration?.peer?.close();
         endSessions(isOf(deviceId));
         return {};

@@ -100,7 +100,7 @@ export class Observations {
   }
 
   /** A registration is over: nothing of it is observed any longer, and nothing that was asked is answered. */
-  forget({ deviceId, peer }: LiveRegistration): void {
+  forget({ deviceId, peer }: Pick<LiveRegistration, "deviceId" | "peer">): void {
     this.#running.delete(deviceId);
     if (peer) this.options.coap().forget(peer);
   }

@@ -217,15 +217,10 @@ export class DeviceRequests {
     void this.#work(line);
   }
 
-  /** The device is not registered any longer, or deleted. */
+  /** The device is not registered any longer, be it that it was suspended or deleted. */
   left(deviceId: string): void {
-    // It may have come again while the end of its registration was written.
-    if (!this.options.directory.registrationOf(deviceId)) this.#endAll(deviceId, DEVICE_REMOVED);
-  }
-
-  /** The device was suspended. */
-  blocked(deviceId: string): void {
-    this.#endAll(deviceId, DEVICE_BLOCKED);
+    const ending = this.options.directory.byId(deviceId)?.suspended ? DEVICE_BLOCKED : DEVICE_REMOVED;
+    for (const request of this.#lines.get(deviceId)?.requests ?? []) this.#end(request, ending);
   }
 
   /** Forgets the requests of an owner that are not in the database any longer. */
@@ -433,10 +428,6 @@ export class DeviceRequests {
     const { id, sent, retriesLeft } = { ...request, ...progress };
     await this.options.commit.add(updateRequest, { id, sent, retriesLeft });
     Object.assign(request, progress);
-  }
-
-  #endAll(deviceId: string, ending: Ending): void {
-    for (const request of this.#lines.get(deviceId)?.requests ?? []) this.#end(request, ending);
   }
 
   /** It comes to nothing. */

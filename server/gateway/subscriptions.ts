@@ -230,9 +230,13 @@ export class Subscriptions {
     this.#observations.forget(registration);
   }
 
-  /** Rows to be written with the end of a registration: whoever waits hears that nothing comes. */
-  ending({ deviceId }: LiveRegistration): Entry[] {
+  /**
+   * The device leaves: what was wanted of it is void, as it will be in the database. Returns rows to be written with the
+   * end of its registration, by which whoever waits hears that nothing comes.
+   */
+  ending(registration: Pick<LiveRegistration, "deviceId" | "peer">): Entry[] {
     const { directory, notifier } = this.options;
+    const { deviceId } = registration;
     const error = directory.byId(deviceId)?.suspended ? "DEVICE_BLOCKED" : "DEVICE_REMOVED_REGISTRATION";
     const entries: Entry[] = [];
     for (const { ownerId, asked } of this.#interests.get(deviceId)?.subscriptions() ?? [])
@@ -240,13 +244,9 @@ export class Subscriptions {
         entries.push(
           notifier.entry(ownerId, "async-responses", { id: asyncId, status: 429, payload: "", error }),
         );
-    return entries;
-  }
-
-  /** The device left: what was wanted of it is void, as it is in the database. */
-  left(registration: LiveRegistration): void {
+    this.#interests.delete(deviceId);
     this.#observations.forget(registration);
-    this.#interests.delete(registration.deviceId);
+    return entries;
   }
 
   /** Whether the device notifies a path by itself, which nobody can begin or end. */

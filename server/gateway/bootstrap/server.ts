@@ -337,7 +337,7 @@ export class BootstrapServer {
     const rows: Entry[] = [
       ...(registration
         ? [
-            ...clearRegistration({ id: registration.id, deviceId, at }),
+            ...clearRegistration({ ...registration, at }),
             ...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)),
           ]
         : []),

@@ -56,7 +56,10 @@ export interface RegistrationOptions {
   notifier: Notifier;
   /** Rows to be written with a Register: what the one before leaves behind ends. */
   onregistering(registration: LiveRegistration): Entry[];
-  /** Rows to be written with the end of a registration. */
+  /**
+   * A device deregistered, its registration expired, or it may not be registered any longer: nothing is asked of it from
+   * here on. Returns rows to be written with the end; the device may register again before they are.
+   */
   onending(registration: LiveRegistration): Entry[];
   /** A device is registered (its structure is known and its queue can move); runs after the answer was sent. */
   onregistered(registration: LiveRegistration): void;
@@ -66,8 +69,6 @@ export interface RegistrationOptions {
   onmoved(registration: LiveRegistration): void;
   /** A registration gave way to a newer one of the device; pending operations and observations of it are void. */
   onended(registration: LiveRegistration): void;
-  /** A device deregistered, its registration expired, or it may not be registered any longer. */
-  onleft(registration: LiveRegistration): void;
   onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
   /** A registered device sent something; told behind the answer to it. */
   onheard(registration: LiveRegistration): void;
@@ -312,6 +313,7 @@ export class RegistrationServer {
         {
           deviceId: device.id,
           id: registration.id,
+          registeredAt: registration.registeredAt,
           lifetime: registration.lifetime,
           binding: registration.binding,
           objectLinks: links ? registration.objectLinks : null,
@@ -374,7 +376,6 @@ export class RegistrationServer {
     return {
       code: "2.02",
       sent: () => {
-        this.options.onleft(registration);
         timeline.note("registration.deregistered", {
           accountId: device.accountId,
           deviceId: device.id,
@@ -391,11 +392,11 @@ export class RegistrationServer {
     kind: "de-registrations" | "registrations-expired",
   ): Promise<void> {
     const { directory, commit, notifier, clock } = this.options;
-    const { id, deviceId, accountId } = registration;
+    const { id, deviceId, accountId, registeredAt } = registration;
     const at = clock.now();
     directory.removeRegistration(registration);
     const rows = [
-      ...endRegistration({ id, deviceId, at }),
+      ...endRegistration({ id, deviceId, registeredAt, at }),
       ...this.options.onending(registration),
       ...notifier.broadcast(accountId, kind, () => endNotice(registration, at)),
     ];
@@ -491,7 +492,6 @@ export class RegistrationServer {
       expired.map(async (registration) => {
         const { deviceId, accountId, lifetime } = registration;
         await this.#end(registration, "registrations-expired");
-        this.options.onleft(registration);
         timeline.note("registration.expired", { accountId, deviceId, actor: "system", data: { lifetime } });
         this.options.onchange({ id: deviceId, accountId }, "updated");
       }),
@@ -511,7 +511,6 @@ export class RegistrationServer {
       forbidden.map(async ([registration, reason]) => {
         const { deviceId, accountId } = registration;
         await this.#end(registration, "de-registrations");
-        this.options.onleft(registration);
         registration.peer?.close();
         timeline.note("registration.ended", { accountId, deviceId, actor: "system", data: { reason } });
         this.options.onchange({ id: deviceId, accountId }, "updated");

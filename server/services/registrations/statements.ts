@@ -72,9 +72,16 @@ export const markEndpointType: Statement<{ id: string; endpointType: string }> =
   sql: `UPDATE "Device" SET "endpointType" = @endpointType WHERE "id" = @id`,
 };
 
-export interface RegistrationUpdateRow {
+/** Which registration of a device is meant: Pelion's client has the same location each time. */
+interface RegistrationKey {
   deviceId: string;
   id: string;
+  registeredAt: number;
+}
+
+const SAME = `"deviceId" = @deviceId AND "id" = @id AND "registeredAt" = @registeredAt`;
+
+export interface RegistrationUpdateRow extends RegistrationKey {
   lifetime: number;
   binding: string;
   /** Null: unchanged. */
@@ -92,7 +99,7 @@ export const updateRegistration: Statement<RegistrationUpdateRow> = {
   sql: `UPDATE "Registration" SET "lifetime" = @lifetime, "binding" = @binding,
       "objectLinks" = coalesce(@objectLinks, "objectLinks"), "address" = @address,
       "transport" = @transport, "updatedAt" = @updatedAt, "expiresAt" = @expiresAt
-    WHERE "deviceId" = @deviceId AND "id" = @id`,
+    WHERE ${SAME}`,
 };
 
 export interface DeviceSeenRow {
@@ -111,9 +118,7 @@ export const markSeen: Statement<DeviceSeenRow> = {
   key: (row) => row.id,
 };
 
-export interface RegistrationEndRow {
-  id: string;
-  deviceId: string;
+export interface RegistrationEndRow extends RegistrationKey {
   at: number;
 }
 
@@ -121,7 +126,7 @@ export interface RegistrationEndRow {
 export const removeRegistration: Statement<RegistrationEndRow> = {
   name: "registration.remove",
   order: 50,
-  sql: `DELETE FROM "Registration" WHERE "deviceId" = @deviceId AND "id" = @id`,
+  sql: `DELETE FROM "Registration" WHERE ${SAME}`,
 };
 
 const REGISTERED = `EXISTS (SELECT 1 FROM "Registration" WHERE "deviceId" = @deviceId)`;

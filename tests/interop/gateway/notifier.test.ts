@@ -152,6 +152,28 @@ describe("applications with a channel", () => {
   });
 });
 
+describe("a device that leaves and registers in the same breath", () => {
+  for (const [kind, query] of [
+    ["of Pelion's kind, whose location is always the same,", ["mccv=4.13.2"]],
+    ["with another location each time", []],
+  ] as const)
+    it(`${kind} is registered, and told of in order`, async () => {
+      const application = await new TestApplication(gateway).open();
+      await application.presubscribe({ resourcePaths: ["/3303/0/5700"] });
+      const { device, id, register, location } = await registered(query, "</1/0>,</3303/0/5700>;obs");
+      await eventually(() => device.requests.length === 1);
+      // Both are here before either is written.
+      const [left, came] = await Promise.all([device.ask({ method: "DELETE", path: location }), register()]);
+      expect([left.code, came.code]).toEqual(["2.02", "2.01"]);
+      expect(await application.kinds()).toEqual(["registrations", "de-registrations", "registrations"]);
+      expect(await gateway.db.registration.count({ where: { deviceId: id } })).toBe(1);
+      expect(await gateway.db.device.findUnique({ where: { id } })).toMatchObject({ state: "registered" });
+      expect((await device.ask({ path: came.location })).code).toBe("2.04");
+      expect(await application.subscriptions(id)).toEqual(["/3303/0/5700"]);
+      await eventually(() => device.requests.length === 2);
+    });
+});
+
 describe("the type of a device", () => {
   const typeOf = async (id: string) =>
     (await gateway.db.device.findUniqueOrThrow({ where: { id }, select: { endpointType: true } }))

@@ -698,14 +698,6 @@ describe("the end of a registration", () => {
     expect(errors).toEqual([]);
   });
 
-  it("leaves the queue alone when the device has come again", async () => {
-    const { enqueue, requests, deviceId, responses, rows } = await gateway();
-    await enqueue();
-    requests.left(deviceId);
-    expect(await responses()).toEqual([]);
-    expect(await rows()).toHaveLength(1);
-  });
-
   it("is told to owners when the device is deleted", async () => {
     const { enqueue, settle, requests, directory, deviceId, responses, errors } = await gateway();
     await enqueue({ asyncId: "a" });
@@ -718,9 +710,10 @@ describe("the end of a registration", () => {
   });
 
   it("has another name when the device is suspended", async () => {
-    const { enqueue, settle, requests, deviceId, responses } = await gateway();
+    const { enqueue, settle, requests, device, deviceId, responses } = await gateway();
     await enqueue({ asyncId: "a" });
-    requests.blocked(deviceId);
+    device.suspended = true;
+    requests.left(deviceId);
     await settle();
     expect(await responses()).toMatchObject([{ id: "a", status: 429, error: "DEVICE_BLOCKED" }]);
   });
