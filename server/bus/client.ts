@@ -115,8 +115,14 @@ class Client implements LocalBusClient {
         checked.error.issues.map((issue) => ({ name: issue.path.join("."), message: issue.message })),
       );
     }
-    // Just started: what is being tried right now may succeed.
-    if (!this.#wire) await this.#attempt;
+    if (!this.#wire) {
+      // The gateway may have come since the last try; one that comes later finds everything in the database.
+      if (this.#retry && !this.#closed) {
+        this.#retry.cancel();
+        this.#connect();
+      }
+      await this.#attempt;
+    }
     const wire = this.#wire;
     if (!wire) throw down();
     const n = ++this.#number;

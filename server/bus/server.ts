@@ -22,7 +22,8 @@ export type BusHandlers = {
 
 export interface ServeOptions {
   path: string;
-  handlers: BusHandlers;
+  /** What is asked before they are there waits for them. */
+  handlers: BusHandlers | Promise<BusHandlers>;
   log: Logger;
 }
 
@@ -53,7 +54,7 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
 
   const answer = async (wire: Wire, n: number, op: string, input: unknown) => {
     try {
-      wire.send({ t: "res", n, output: await run(handlers, op, input) });
+      wire.send({ t: "res", n, output: await run(await handlers, op, input) });
     } catch (error) {
       if (error instanceof ServiceError) {
         wire.send({ t: "err", n, code: error.code, message: error.message, fields: [...error.fields] });
@@ -105,7 +106,7 @@ export async function serveBus({ path, handlers, log }: ServeOptions): Promise<B
       for (const accounts of wires.values()) if (wants(accounts, accountId)) return true;
       return false;
     },
-    request: async (op, input) => (await run(handlers, op, input)) as never,
+    request: async (op, input) => (await run(await handlers, op, input)) as never,
     // Our own code made it; who receives it checks it.
     publish: (event) => broadcast(event, null),
     subscribe(run) {

@@ -1,4 +1,4 @@
-import { type BusHandlers, type BusServer, busPath, serveBus } from "@/server/bus";
+import { type BusHandlers, busPath, serveBus } from "@/server/bus";
 import type { BusEvent } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
@@ -97,12 +97,19 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
     closers.push(() => commit.close());
 
-    // The bus comes last, but events are published from the first moment on; until then nobody listens.
-    let bus: BusServer | null = null;
-    const watched = (accountId: string | null) => bus?.watched(accountId) ?? false;
+    // Comes before anything is read: who changes something from here on is heard, behind what was read.
+    let answerWith: (handlers: BusHandlers) => void = () => {};
+    const bus = await serveBus({
+      path: busPath(config),
+      handlers: new Promise((resolve) => {
+        answerWith = resolve;
+      }),
+      log,
+    });
+    closers.push(() => bus.close());
     const tell = (event: BusEvent) => {
       // What waits for an application has to be delivered, whoever looks on.
-      if (event.kind === "notifications" || watched(event.accountId)) bus?.publish(event);
+      if (event.kind === "notifications" || bus.watched(event.accountId)) bus.publish(event);
     };
     const context: Context = {
       ...options.context,
@@ -114,11 +121,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
     const listeners: { service: Service; listener: Listener }[] = [];
     const directory = await Directory.load(db, startedAt + START_GRACE_MS);
-    const timeline = new Timeline(commit, { watched, publish: tell }, clock, ({ id, deviceId }) => {
-      // Whatever happens in between ends a run of updates: the next one stands behind it, on a row of its own.
-      const registration = deviceId ? directory.registrationOf(deviceId) : undefined;
-      if (registration?.keepAlive && registration.keepAlive.eventId !== id) registration.keepAlive = null;
-    });
+    const timeline = new Timeline(
+      commit,
+      { watched: bus.watched, publish: tell },
+      clock,
+      ({ id, deviceId }) => {
+        // Whatever happens in between ends a run of updates: the next one stands behind it, on a row of its own.
+        const registration = deviceId ? directory.registrationOf(deviceId) : undefined;
+        if (registration?.keepAlive && registration.keepAlive.eventId !== id) registration.keepAlive = null;
+      },
+    );
     const deviceCa = await loadAuthority(context, "device-ca");
     const serverCa = await loadAuthority(context, "server-ca");
     const credentials = {
@@ -448,9 +460,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
         return {};
       },
     };
-    const served = await serveBus({ path: busPath(config), handlers, log });
-    closers.push(() => served.close());
-    bus = served;
+    answerWith(handlers);
+    // At the end it goes first: what is asked then is for the next process.
+    closers.push(() => bus.close());
 
     let sweeping = clock.after(SWEEP_MS, function sweep() {
       registrations

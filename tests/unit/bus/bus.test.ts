@@ -220,6 +220,35 @@ describe("the bus", () => {
     expect(await bus.request("ping", {})).toMatchObject({ pid: 1 });
   });
 
+  it("finds a gateway that has just come without waiting for the next try", async () => {
+    const first = await serve();
+    const clock = new FakeClock();
+    const bus = client(clock);
+    await bus.request("ping", {});
+    await first.close();
+    await until(() => clock.pending > 0);
+    await expect(bus.request("ping", {})).rejects.toMatchObject({ code: "unavailable" });
+    await serve();
+    expect(await bus.request("ping", {})).toMatchObject({ pid: 1 });
+    bus.close();
+    await expect(bus.request("ping", {})).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  it("keeps what is asked of a gateway that starts", async () => {
+    let begin: (handlers: BusHandlers) => void = () => {};
+    const server = await serveBus({ path, handlers: new Promise((resolve) => (begin = resolve)), log });
+    closers.push(() => server.close());
+    const bus = client();
+    let answered = false;
+    const answer = bus.request("ping", {}).finally(() => {
+      answered = true;
+    });
+    await until(() => server.clients === 1);
+    expect(answered).toBe(false);
+    begin(handlers);
+    expect(await answer).toMatchObject({ pid: 1 });
+  });
+
   it("answers the gateway's own verbs without a socket", async () => {
     const server = await serve();
     expect(await server.request("ping", {})).toMatchObject({ pid: 1 });
