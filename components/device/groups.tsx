@@ -84,7 +84,7 @@ export function Groups({ device }: { device: Device }) {
             </Field>
           ) : null}
           <Button type="submit" size="md" busy={busy}>
-            Add
+            Put it in
           </Button>
         </form>
         {failure ? (

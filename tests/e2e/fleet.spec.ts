@@ -70,7 +70,7 @@ test("a device is suspended with a reason, which every page shows, and comes bac
 test("a device is put into a group, and found by it", async () => {
   await open(`/devices/${id}?tab=details`);
   await page.getByLabel("Its name").fill("North");
-  await page.getByRole("button", { name: "Add", exact: true }).last().click();
+  await page.getByRole("button", { name: "Put it in" }).click();
   const groups = page.getByRole("list", { name: "Groups" });
   await expect(groups).toContainText("North");
   await groups.getByRole("link", { name: "North" }).click();
