@@ -1,5 +1,5 @@
 import type { Clock } from "@/server/clock";
-import { type Anchor, fingerprint, parseCertificate, verifyChain } from "@/server/pki";
+import { type Anchor, authorityOf, fingerprint, parseCertificate, verifyChain } from "@/server/pki";
 import { loadTrust, type TrustAnchor } from "@/server/services/certificates/trust";
 import type { Context } from "@/server/services/context";
 import { isId } from "@/server/services/ids";
@@ -27,6 +27,8 @@ export class TrustBook {
   #active: ReadonlySet<string> = new Set();
   /** All of them as if they were active, to tell what a refused chain rests on. */
   #known: readonly Anchor[] = [];
+  /** Which CA each of them is of: certificates of one CA need not be the same. */
+  #authorities: ReadonlyMap<string, string> = new Map();
 
   /** @param deviceCa DER of the CA that issues LwM2M certificates here. */
   constructor(
@@ -62,14 +64,18 @@ export class TrustBook {
   }
 
   #sharing(caId: string): TrustAnchor[] {
-    const print = this.#all.find(({ id }) => id === caId)?.fingerprint;
-    return this.#all.filter(({ fingerprint }) => fingerprint === print);
+    const authority = this.#authorities.get(caId);
+    return this.#all.filter(({ id }) => this.#authorities.get(id) === authority);
   }
 
   /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
   async load(): Promise<string[]> {
     const before = this.#active;
-    this.#all = await loadTrust(this.context);
+    this.#all = (await loadTrust(this.context)).map((anchor) => ({
+      ...anchor,
+      owner: anchor.enrollmentMode ? null : anchor.accountId,
+    }));
+    this.#authorities = new Map(this.#all.map(({ id, certificate }) => [id, authorityOf(certificate)]));
     this.#known = this.#all.map(({ status: _, ...anchor }) => anchor);
     this.#bootstrap = onePerCa(this.#all.filter(({ service }) => service === "bootstrap"));
     this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
@@ -183,12 +189,15 @@ export class TrustBook {
   }
 }
 
-/** Of several accounts that trust one CA for devices to be claimed, one stands for all: an active one, if there is. */
+/**
+ * Of several accounts that trust one CA for devices to be claimed, one stands for all in the place of the first: an
+ * active one, if there is.
+ */
 function onePerCa(anchors: readonly TrustAnchor[]): TrustAnchor[] {
-  const shared = new Map<string, TrustAnchor>();
+  const chosen = new Map<string, TrustAnchor>();
   for (const anchor of anchors) {
-    if (!anchor.enrollmentMode) continue;
-    if (shared.get(anchor.fingerprint)?.status !== "ACTIVE") shared.set(anchor.fingerprint, anchor);
+    const place = anchor.enrollmentMode ? anchor.fingerprint : anchor.id;
+    if (chosen.get(place)?.status !== "ACTIVE") chosen.set(place, anchor);
   }
-  return [...anchors.filter(({ enrollmentMode }) => !enrollmentMode), ...shared.values()];
+  return [...chosen.values()];
 }

@@ -22,6 +22,8 @@ export interface Anchor {
   developer?: boolean;
   /** As its owner calls it. */
   name?: string;
+  /** Whose devices those are that rest on it, where that follows from it. */
+  owner?: string | null;
 }
 
 /** What is kept of a certificate that was verified. */
@@ -57,6 +59,8 @@ interface Issuer<A extends Anchor> {
 interface Index<A extends Anchor> {
   byFingerprint: Map<string, A>;
   bySubject: Map<string, Issuer<A>[]>;
+  /** Which comes first. */
+  places: Map<A, number>;
   /** By fingerprint of the leaf, least recently used first. */
   paths: Map<string, Path<A>>;
 }
@@ -66,7 +70,12 @@ const indexes = new WeakMap<readonly Anchor[], Index<Anchor>>();
 function indexOf<A extends Anchor>(anchors: readonly A[]): Index<A> {
   const known = indexes.get(anchors) as Index<A> | undefined;
   if (known) return known;
-  const index: Index<A> = { byFingerprint: new Map(), bySubject: new Map(), paths: new Map() };
+  const index: Index<A> = {
+    byFingerprint: new Map(),
+    bySubject: new Map(),
+    places: new Map(anchors.map((anchor, place) => [anchor, place])),
+    paths: new Map(),
+  };
   for (const anchor of anchors) {
     index.byFingerprint.set(anchor.fingerprint, anchor);
     if (anchor.developer) continue;
@@ -95,6 +104,8 @@ class Refusal extends Error {
 
 /**
  * Checks a client's chain (DER, leaf first) against what is trusted [RFC5280 §6].
+ * Where it rests on anchors of several owners, one above the other, the owner counts whose anchor comes first: nobody gets
+ * at the devices of a CA by trusting one that it signed, or that signed it.
  * `anchors` is indexed at first use: pass a new array when something changed. Never throws.
  */
 export function verifyChain<A extends Anchor>(
@@ -148,6 +159,26 @@ function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string,
   const itself = index.byFingerprint.get(print);
   if (itself) return { anchor: itself, leaf: kept(leaf), issuers: [] };
 
+  const found: Path<A>[] = [];
+  try {
+    for (const one of climb(leaf, others, index)) found.push(one);
+  } catch (error) {
+    // What is above an anchor is not needed.
+    if (found.length === 0) throw error;
+  }
+  const placeOf = ({ anchor }: Path<A>) => index.places.get(anchor) ?? 0;
+  const first = found.reduce((one, other) => (placeOf(other) < placeOf(one) ? other : one));
+  const { owner } = first.anchor;
+  // Of those of one owner the lowest says the most.
+  return (owner && found.find(({ anchor }) => anchor.owner === owner)) || first;
+}
+
+/** The anchors that a leaf rests on, from the bottom up; throws when nothing more is found. */
+function* climb<A extends Anchor>(
+  leaf: ParsedCertificate,
+  others: readonly ParsedCertificate[],
+  index: Index<A>,
+): Generator<Path<A>, never> {
   const path = [leaf];
   let misnamed: ParsedCertificate | null = null;
   for (let current = leaf; path.length <= MAX_CHAIN; ) {
@@ -160,7 +191,8 @@ function findPath<A extends Anchor>(chain: readonly Uint8Array[], print: string,
     for (const { anchor, parsed, key } of index.bySubject.get(current.issuerKey) ?? []) {
       if (isSignedBy(current, key)) {
         checkIssuer(parsed, path.length - 1);
-        return { anchor, leaf: kept(leaf), issuers: [...path.slice(1), parsed].map(kept) };
+        yield { anchor, leaf: kept(leaf), issuers: [...path.slice(1), parsed].map(kept) };
+        break;
       }
       misnamed = parsed;
     }

@@ -11,6 +11,6 @@ export {
   createServerCertificate,
   DeviceCertificateIssuer,
 } from "./issue";
-export { fingerprint, parseCertificate } from "./parse";
+export { authorityOf, fingerprint, parseCertificate } from "./parse";
 export { toPem } from "./pem";
 export { createVault, VaultError } from "./vault";

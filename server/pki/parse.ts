@@ -55,6 +55,17 @@ export function parseCertificate(bytes: Uint8Array): CertificateFacts {
   };
 }
 
+/** What makes a CA the one it is, whatever else is written into a certificate of it: its name and its key. */
+export function authorityOf(bytes: Uint8Array): string {
+  try {
+    const { subjectKey, publicKey } = readCertificate(bytes);
+    return createHash("sha256").update(subjectKey).update(publicKey).digest("hex");
+  } catch {
+    // What cannot be read is the same as itself only.
+    return fingerprint(bytes);
+  }
+}
+
 /** The signature algorithms that are accepted: the type of key and the digest they stand for. */
 const SIGNATURES: Readonly<Record<string, { key: string; digest: string | null }>> = {
   "1.2.840.10045.4.3.2": { key: "ec", digest: "sha256" },

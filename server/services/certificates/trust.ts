@@ -16,6 +16,7 @@ export interface TrustAnchor {
   service: string;
   /** Its devices belong to whichever account claims them. */
   enrollmentMode: boolean;
+  createdAt: Date;
 }
 
 /** What all accounts trust; for the gateway. */
@@ -35,6 +36,8 @@ export async function loadTrust(ctx: Context): Promise<TrustAnchor[]> {
       notAfter: true,
       service: true,
       enrollmentMode: true,
+      createdAt: true,
     },
+    orderBy: [{ createdAt: "asc" }, { id: "asc" }],
   });
 }

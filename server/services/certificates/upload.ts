@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from "node:crypto";
 import { z } from "zod";
 import type { Transaction } from "@/server/db";
-import { fingerprint, parseCertificate } from "@/server/pki";
+import { authorityOf, fingerprint, parseCertificate } from "@/server/pki";
 import { auditChange } from "../audit/record";
 import { actorLabel, type Context, memberAccount, requireAdministrator } from "../context";
 import { notFound, ServiceError } from "../errors";
@@ -125,6 +125,7 @@ export async function updateCertificate(
     ...given(facts),
     ...(replaced && content),
   };
+  const now = new Date(ctx.clock.now());
   const fields = Object.entries(changes).flatMap(([field, value]) =>
     value === undefined || !(field in words) || value === known[field as keyof typeof words]
       ? []
@@ -135,7 +136,8 @@ export async function updateCertificate(
     transaction(ctx, async (tx, tell) => {
       const { count } = await tx.trustedCertificate.updateMany({
         where: { id, accountId },
-        data: { ...changes, updatedAt: new Date(ctx.clock.now()) },
+        // Of two accounts whose certificates a chain rests on, the one that was first has the device.
+        data: { ...changes, ...(replaced && { createdAt: now }), updatedAt: now },
       });
       if (count === 0) throw notFound("Certificate");
       if (
@@ -174,20 +176,24 @@ const words = {
  * is: else anybody could trust the CA of somebody else and get its devices.
  */
 async function checkShared(tx: Transaction, id: string): Promise<void> {
-  const { accountId, fingerprint, service, enrollmentMode } = await tx.trustedCertificate.findUniqueOrThrow({
-    where: { id },
-    select: { accountId: true, fingerprint: true, service: true, enrollmentMode: true },
-  });
+  const { accountId, certificate, subject, service, enrollmentMode } =
+    await tx.trustedCertificate.findUniqueOrThrow({
+      where: { id },
+      select: { accountId: true, certificate: true, subject: true, service: true, enrollmentMode: true },
+    });
   if (enrollmentMode && service !== "bootstrap")
     throw invalid("enrollmentMode", "is for the bootstrap service only");
-  const others = await tx.trustedCertificate.count({
+  const others = await tx.trustedCertificate.findMany({
     where: {
-      fingerprint,
+      subject,
       accountId: { not: accountId },
       ...(enrollmentMode && { enrollmentMode: false }),
     },
+    select: { certificate: true },
   });
-  if (others > 0)
+  // Anybody can write another certificate around the name and the key of a CA, and what it signed rests on that as well.
+  const authority = authorityOf(certificate);
+  if (others.some((other) => authorityOf(other.certificate) === authority))
     throw new ServiceError(
       "conflict",
       "Another account of this instance trusts this certificate for itself.",

@@ -111,7 +111,9 @@ it("a device belongs to the account that claims it, and to nobody before", async
     deviceId: device?.id,
     claimedAt: device?.claimedAt,
   });
-  expect((await gateway.events(device?.id)).map(({ type }) => type)).toContain("device.claimed");
+  await vi.waitFor(async () =>
+    expect((await gateway.events(device?.id)).map(({ type }) => type)).toContain("device.claimed"),
+  );
   expect(await devicesOf(a)).toEqual([]);
 
   // It moves: the claim is given up, another account makes its own, and the device is reset.

@@ -142,6 +142,21 @@ describe.skipIf(!has("openssl"))("certificates that openssl makes, checked by us
     expect(verifyChain(chain("leaf"), [anchor("middle")], now)).toMatchObject({ ok: true });
   });
 
+  it("leaves a device to whoever trusted a CA above it first, and of theirs to the lowest", () => {
+    const of = (owner: string | null, ...names: string[]) =>
+      names.map((name) => ({ ...anchor(name), name: `${name} of ${owner}`, owner }));
+    const verdict = (anchors: Anchor[], ...names: string[]) => {
+      const found = verifyChain(chain(...names), anchors, now);
+      return found.ok && found.anchor.name;
+    };
+    const both = ["leaf", "middle"];
+    expect(verdict([...of("a", "root"), ...of("b", "middle")], ...both)).toBe("root of a");
+    expect(verdict([...of("b", "middle"), ...of("a", "root")], ...both)).toBe("middle of b");
+    expect(verdict([...of("a", "root"), ...of("b", "middle")], "leaf")).toBe("middle of b");
+    expect(verdict([...of("a", "root", "middle"), ...of("b", "rsa")], ...both)).toBe("middle of a");
+    expect(verdict([...of(null, "root", "middle")], ...both, "rsa")).toBe("root of null");
+  });
+
   it("accepts RSA and longer digests", () => {
     expect(verifyChain(chain("rsa-leaf"), [anchor("rsa")], now)).toMatchObject({ ok: true });
   });

@@ -119,6 +119,36 @@ describe("trusted certificates", () => {
     expect((await bench.call(bench.a.admin, "GET", path)).status).toBe(404);
   });
 
+  it("are one account's, whatever else is written around the name and the key of the CA", async () => {
+    const { certificate } = authority();
+    const forged = Uint8Array.from(certificate);
+    forged.set([(forged.at(-1) ?? 0) ^ 1], forged.length - 1);
+    const upload = (key: string, der: Uint8Array, more = {}) =>
+      bench.call(key, "POST", "/v3/trusted-certificates", body(toPem(der, "CERTIFICATE"), more));
+    const shared = { enrollment_mode: true };
+    const first = await upload(bench.a.admin, certificate, shared);
+    expect(first.status).toBe(201);
+    expect((await upload(bench.b.admin, forged)).status).toBe(409);
+    const second = await upload(bench.b.admin, forged, shared);
+    expect(second.status).toBe(201);
+    for (const [key, { id }] of [
+      [bench.a.admin, first.body],
+      [bench.b.admin, second.body],
+    ]) {
+      const alone = await bench.call(key, "PUT", `/v3/trusted-certificates/${id}`, {
+        enrollment_mode: false,
+      });
+      expect(alone.status).toBe(409);
+    }
+    // What takes the place of another is trusted from then on only.
+    const own = await upload(bench.b.admin, authority().certificate);
+    const replaced = await bench.call(bench.b.admin, "PUT", `/v3/trusted-certificates/${own.body.id}`, {
+      certificate: toPem(authority().certificate, "CERTIFICATE"),
+    });
+    expect(replaced.body.created_at > own.body.created_at).toBe(true);
+    await bench.db.trustedCertificate.deleteMany({ where: { developer: false } });
+  });
+
   it("are checked", async () => {
     const pem = toPem(authority().certificate, "CERTIFICATE");
     const portal = await bench.db.authority.findUniqueOrThrow({ where: { role: "portal" } });
