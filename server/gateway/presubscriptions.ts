@@ -28,7 +28,9 @@ export function presubscribedPaths(
   wanted: readonly PresubscriptionFacts[],
   device: PresubscribedDevice,
 ): Set<Path> {
-  const found = new Set<Path>();
+  // Entries are many and name the same paths again and again: each is looked for once.
+  const patterns = new Set<string>();
+  let everything = false;
   for (const { endpointName, endpointType, resourcePaths } of wanted) {
     if (
       endpointName !== null &&
@@ -37,19 +39,18 @@ export function presubscribedPaths(
     )
       continue;
     if (endpointType !== null && !matches(endpointType, device.endpointType)) continue;
-    for (const { path, observable } of device.nodes)
-      if (
-        observable &&
-        pathLevel(path) >= 3 &&
-        (resourcePaths.length === 0 || resourcePaths.some(asPattern(path)))
-      )
-        found.add(path);
-    for (const path of resourcePaths) if (isWanted(path, device)) found.add(path);
+    everything ||= resourcePaths.length === 0;
+    for (const path of resourcePaths) patterns.add(path);
   }
+  const found = new Set<Path>();
+  if (!everything && patterns.size === 0) return found;
+  const list = [...patterns];
+  for (const { path, observable } of device.nodes)
+    if (observable && pathLevel(path) >= 3 && (everything || list.some((pattern) => matches(pattern, path))))
+      found.add(path);
+  for (const path of list) if (isWanted(path, device)) found.add(path);
   return found;
 }
-
-const asPattern = (path: Path) => (pattern: string) => matches(pattern, path);
 
 /** Whether a device can be asked for a path that was named in full. */
 function isWanted(path: string, device: PresubscribedDevice): boolean {
