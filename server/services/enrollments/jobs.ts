@@ -25,6 +25,8 @@ export type EnrollmentJobKind = z.infer<typeof kind>;
 
 /** Bytes of one list. */
 export const MAX_LIST_BYTES = 10_000_000;
+/** Lines of one list: more than identities go into so many bytes, but not so many that each line becomes a long row of a report. */
+const MAX_LIST_LINES = 200_000;
 /** Lists of an account that wait. */
 const OPEN_JOBS = 20;
 
@@ -61,6 +63,7 @@ export async function createEnrollmentJob(
 ): Promise<EnrollmentJobView> {
   const accountId = memberAccount(ctx.actor);
   const { kind, list } = validate(createEnrollmentJobInput, input);
+  if (linesOf(list) > MAX_LIST_LINES) throw invalid(`has more than ${MAX_LIST_LINES} lines`);
   const total = readIdentities(utf8(list)).length;
   if (total === 0) throw invalid("holds no enrollment identities; its first line is taken for a header");
   const at = ctx.clock.now();
@@ -123,6 +126,17 @@ export async function getEnrollmentReport(
   });
   if (!row) throw notFound("List of enrollment identities");
   return row.status === "completed" ? ((full ? row.fullReport : row.errorsReport) ?? null) : null;
+}
+
+function linesOf(list: Uint8Array): number {
+  let lines = 0;
+  let before = 0;
+  for (const byte of list) {
+    // A line ends with either, or with both.
+    if (byte === 0x0d || (byte === 0x0a && before !== 0x0d)) lines++;
+    before = byte;
+  }
+  return lines;
 }
 
 /** The text of a list; says so when it is none. */

@@ -299,6 +299,8 @@ describe("a list of enrollments", () => {
       const { status, body } = await send("uploads", csv);
       expect([status, body.type], String(csv)).toEqual([400, "validation_error"]);
     }
+    const lines = await send("uploads", `h\n${"x\n".repeat(200_001)}`);
+    expect([lines.status, lines.body.message]).toEqual([400, expect.stringContaining("200000 lines")]);
     const long = await send("uploads", "x".repeat(10_000_001));
     expect(long.status).toBe(400);
     expect((await send("uploads", "x".repeat(10_200_000))).status).toBe(413);
