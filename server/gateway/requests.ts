@@ -38,7 +38,10 @@ const QUEUE_LENGTH = 20;
 const ATTEMPT_MS = 120_000;
 const BLOCK_MS = 500;
 const BLOCK_BYTES = 512;
-const LOADED_AT_A_TIME = 1000;
+/** Bytes of payload that may wait for all devices of an account: every payload is kept in memory. */
+const ACCOUNT_BYTES = 64 << 20;
+/** A payload may have a MiB. */
+const LOADED_AT_A_TIME = 50;
 
 const REQUEST_EXPIRED: Ending = { status: 429, error: "REQUEST_EXPIRED" };
 const DEVICE_REMOVED: Ending = { status: 429, error: "DEVICE_REMOVED_REGISTRATION" };
@@ -104,6 +107,8 @@ interface Line {
  */
 export class DeviceRequests {
   readonly #lines = new Map<string, Line>();
+  /** Bytes of payload that wait, by account. */
+  readonly #bytes = new Map<string, number>();
   #stopped = false;
 
   constructor(private readonly options: RequestOptions) {}
@@ -173,7 +178,8 @@ export class DeviceRequests {
       await same.stored;
       return { refused: null };
     }
-    if (waiting.length >= QUEUE_LENGTH) return { refused: "QUEUE_IS_FULL" };
+    const bytes = (this.#bytes.get(accountId) ?? 0) + payload.length;
+    if (waiting.length >= QUEUE_LENGTH || bytes > ACCOUNT_BYTES) return { refused: "QUEUE_IS_FULL" };
 
     const sleeps = registration.queueMode === 1;
     const row: RequestRow & Pick<Waiting, "accountId" | "method"> = {
@@ -273,10 +279,18 @@ export class DeviceRequests {
     let line = this.#lines.get(row.deviceId);
     if (!line) this.#lines.set(row.deviceId, (line = { requests: [], working: false }));
     line.requests.push(request);
+    this.#count(request, request.payload.length);
     return request;
   }
 
+  #count({ accountId }: Waiting, bytes: number): void {
+    const waiting = (this.#bytes.get(accountId) ?? 0) + bytes;
+    if (waiting > 0) this.#bytes.set(accountId, waiting);
+    else this.#bytes.delete(accountId);
+  }
+
   #leave(request: Waiting): void {
+    if (!request.ended) this.#count(request, -request.payload.length);
     request.ended = true;
     request.expiry?.cancel();
     const line = this.#lines.get(request.deviceId);
@@ -414,9 +428,10 @@ export class DeviceRequests {
     const now = directory.registrationOf(request.deviceId)?.peer;
     const moved =
       failure.kind === "cancelled" || (failure.kind === "closed" && now && now !== peer && !now.closed);
-    if (moved && !request.excused && !mustNotRepeat(request.method)) request.excused = true;
-    else if (final || request.retriesLeft === 0) this.#end(request, ending);
+    const again = moved && !request.excused && !mustNotRepeat(request.method);
+    if (!again && (final || request.retriesLeft === 0)) this.#end(request, ending);
     else if (clock.now() >= request.expiresAt) this.#end(request, REQUEST_EXPIRED);
+    else if (again) request.excused = true;
     else {
       request.held = request.failed;
       request.failed = true;

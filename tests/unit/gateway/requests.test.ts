@@ -454,6 +454,24 @@ describe("refusals", () => {
     expect(await enqueue()).toEqual({ refused: "DEVICE_NOT_FOUND" });
   });
 
+  it("come where the payloads of an account would take too much memory, also after a restart", async () => {
+    const before = await gateway({ queueMode: 1 });
+    await clock.advance(AWAKE_MS);
+    const payload = Buffer.alloc(6 << 20).toString("base64");
+    const put = (count: number) => ({ asyncId: `r${count}`, method: "PUT", uri: "/5/0/0", payload }) as const;
+    for (let count = 0; count < 10; count++)
+      expect(await before.enqueue(put(count))).toEqual({ refused: null });
+    expect(await before.enqueue(put(10))).toEqual({ refused: "QUEUE_IS_FULL" });
+    expect(await before.enqueue({ asyncId: "small" })).toEqual({ refused: null });
+    const after = await before.again();
+    expect(await after.enqueue(put(10))).toEqual({ refused: "QUEUE_IS_FULL" });
+    await after.requests.reloadOwner(owner);
+    expect(await after.enqueue(put(10))).toEqual({ refused: "QUEUE_IS_FULL" });
+    await database.db.deviceRequest.deleteMany({ where: { asyncId: "r0" } });
+    await after.requests.reloadOwner(owner);
+    expect(await after.enqueue(put(10))).toEqual({ refused: null });
+  });
+
   it("come from the twenty-first request on", async () => {
     const { enqueue, sent, settle, rows } = await gateway();
     for (let count = 0; count < 20; count++) expect(await enqueue()).toEqual({ refused: null });
@@ -668,13 +686,20 @@ describe("a connection that is lost", () => {
       await settle();
       expect((await responses())[0]?.status ?? null).toBe(status);
     }
+    await enqueue({ asyncId: "late", expirySeconds: 60 });
+    await settle();
+    await clock.advance(61_000);
+    registration.peer = connect();
+    sent[2]?.fail("cancelled");
+    await settle();
+    expect((await responses())[1]).toMatchObject({ id: "late", error: "REQUEST_EXPIRED" });
     await enqueue({ asyncId: "post", method: "POST", uri: "/3/0/4" });
     await settle();
     registration.peer = connect();
-    sent[2]?.fail("closed");
+    sent[3]?.fail("closed");
     await settle();
-    expect(await responses()).toMatchObject([{ id: "get" }, { id: "post", status: 503 }]);
-    expect(sent).toHaveLength(3);
+    expect(await responses()).toMatchObject([{ id: "get" }, { id: "late" }, { id: "post", status: 503 }]);
+    expect(sent).toHaveLength(4);
   });
 });
 
