@@ -15,8 +15,8 @@ export interface ObservationOptions {
   exchange: DeviceExchange;
   structures: Structures;
   publish(event: BusEvent): void;
-  /** A value of an observed path; `again`: the first of an observation that took the place of another. */
-  onvalue(registration: LiveRegistration, path: Path, content: CoapResponse, again: boolean): void;
+  /** A value of an observed path. */
+  onvalue(registration: LiveRegistration, path: Path, content: CoapResponse): void;
   /** The device ended an observation. */
   onended(registration: LiveRegistration, path: Path, response: CoapResponse): void;
 }
@@ -63,7 +63,7 @@ export class Observations {
       // Two may have begun at a time.
       this.#running.get(deviceId)?.get(path)?.cancel();
       this.#put(deviceId, path, observation);
-      this.#take(registration, path, first, former !== undefined);
+      this.#take(registration, path, first);
       return first;
     } finally {
       this.#beginning.delete(key);
@@ -153,7 +153,7 @@ export class Observations {
 
   #notified(registration: LiveRegistration, path: Path, notification: CoapResponse): void {
     if (notification.code.startsWith("2.")) {
-      this.#take(registration, path, notification, false);
+      this.#take(registration, path, notification);
       return;
     }
     this.#running.get(registration.deviceId)?.delete(path);
@@ -162,7 +162,7 @@ export class Observations {
     this.options.onended(registration, path, notification);
   }
 
-  #take(registration: LiveRegistration, path: Path, content: CoapResponse, again: boolean): void {
+  #take(registration: LiveRegistration, path: Path, content: CoapResponse): void {
     const { exchange } = this.options;
     try {
       exchange.keep(registration, exchange.decode(registration, path, content), "notify");
@@ -171,7 +171,7 @@ export class Observations {
       this.#failed(registration, path, error.message);
     }
     // What cannot be read here may well mean something to an application.
-    this.options.onvalue(registration, path, content, again);
+    this.options.onvalue(registration, path, content);
   }
 
   #failed({ accountId, deviceId }: LiveRegistration, path: Path, reason: string): void {

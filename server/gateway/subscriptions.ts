@@ -73,7 +73,7 @@ export class Subscriptions {
   constructor(private readonly options: SubscriptionOptions) {
     this.#observations = new Observations({
       ...options,
-      onvalue: (registration, path, content, again) => this.#tell(registration, path, content, again),
+      onvalue: (registration, path, content) => this.#tell(registration, path, content),
       onended: (registration, path, response) => this.#ended(registration, path, response),
     });
   }
@@ -412,7 +412,7 @@ export class Subscriptions {
   }
 
   /** Tells a value to everybody who wants it; who still waits to hear gets it as the answer. */
-  #tell(registration: LiveRegistration, path: Path, content: CoapResponse, again: boolean): void {
+  #tell(registration: LiveRegistration, path: Path, content: CoapResponse): void {
     const interest = this.#interests.get(registration.deviceId);
     const owners = interest?.ownersOf(path) ?? [];
     if (!interest || owners.length === 0) return;
@@ -424,8 +424,7 @@ export class Subscriptions {
       ...value,
       "max-age": maxAge,
     });
-    // Who was told of it before is told of changes only.
-    const told = again ? [] : owners.filter((id) => !answered.some(({ ownerId }) => ownerId === id));
+    const told = owners.filter((id) => !answered.some(({ ownerId }) => ownerId === id));
     this.#write(registration, [
       ...entries,
       ...this.#notices(registration, path, told, value, maxAge, this.options.clock.now()),

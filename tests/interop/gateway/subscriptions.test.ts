@@ -144,6 +144,18 @@ describe("a subscription", () => {
     expect(await rows(device.id)).toBe(0);
   });
 
+  it("brings what changed while somebody else had the path observed anew", async () => {
+    const [device, app] = [await sensor(), application()];
+    await app.subscribe(device.id, "/3303/0/5700");
+    await app.got("async-responses");
+    // Between the two observations there is none that could tell of it.
+    device.answer = () => ({ code: "2.05", payload: "24.5", options: [TEXT] });
+    const observe = { accountId: gateway.accountId, deviceId: device.id, path: "/3303/0/5700" };
+    await gateway.bus.request("device.observe", observe);
+    expect(device.asked).toHaveLength(2);
+    await app.gotValue("/3303/0/5700", "24.5");
+  });
+
   it("of an object or instance brings it as it comes; a resource in a format of LwM2M as text", async () => {
     const [device, app] = [await sensor(), application()];
     const tlv = Buffer.from("0800c816445411eb851f", "hex");
