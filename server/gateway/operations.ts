@@ -9,6 +9,7 @@ import { markRebootstrap } from "@/server/services/registrations/statements";
 import type { Directory, LiveRegistration } from "./directory";
 import { type DeviceExchange, nameOf, preferred, told } from "./exchange";
 import type { Presence } from "./presence";
+import { refusalOf } from "./request-plan";
 import type { Structures } from "./structures";
 import type { Subscriptions } from "./subscriptions";
 import type { Timeline } from "./timeline";
@@ -243,7 +244,7 @@ export class DeviceOperations {
       return failed("the device sleeps until its next update", null);
     try {
       const { response, values, done, note } = await run(registration);
-      if (response && !response.code.startsWith("2.")) return failed(explain(response), response.code);
+      if (response && !response.code.startsWith("2.")) return failed(refusalOf(response), response.code);
       done();
       return { ok: true, code: response?.code ?? null, message: note ?? "", values };
     } catch (error) {
@@ -294,26 +295,4 @@ export class DeviceOperations {
 function certificateName(name: string): Buffer {
   const text = Buffer.from(`${name}\0`);
   return Buffer.concat([Buffer.of(0, 1, text.length >> 8, text.length & 255), text]);
-}
-
-const CODES: Readonly<Record<string, string>> = {
-  "4.00": "the device calls the request malformed",
-  "4.01": "the device does not allow it",
-  "4.03": "the device does not allow it",
-  "4.04": "the device does not have it",
-  "4.05": "the device does not support this on it",
-  "4.06": "the device has it in no format known here",
-  "4.12": "a condition for it is not met on the device",
-  "4.13": "the value is too large for the device",
-  "4.15": "the device does not take this format",
-};
-
-function explain(response: CoapResponse): string {
-  const words = Buffer.from(response.payload)
-    .toString("utf8")
-    .replace(/\p{Cc}/gu, " ")
-    .slice(0, 200);
-  const meaning =
-    CODES[response.code] ?? (response.code.startsWith("5.") ? "the device failed" : "the device refused");
-  return `${meaning} (${response.code}${words ? `: ${words}` : ""})`;
 }

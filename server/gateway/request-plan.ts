@@ -129,7 +129,7 @@ export function refusalOf({ code, payload }: Pick<CoapResponse, "code" | "payloa
     .replace(/[\p{Cc}\uFFFD]/gu, " ")
     .trim()
     .slice(0, 200);
-  return describeCode(code) + (words && ` (${words})`);
+  return `${describeCode(code)} (${code}${words && `: ${words}`})`;
 }
 
 /** How a request ended that got no answer. */

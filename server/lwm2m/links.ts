@@ -229,29 +229,16 @@ function checkAttributes(one: Link): void {
   }
 }
 
-/** How the links of an Update change the list: all of it, or only what they name. */
-export type UpdateMode = "replace" | "delta";
-
 /**
- * Standard clients send their whole list [LwM2M-Core 1.1.1 §6.2.2]; Pelion's client and ours send what is
- * new and, marked `;d`, what is gone. Theirs are known by the `mccv` parameter of their Register.
+ * The list after an Update. Standard clients send their whole list [LwM2M-Core 1.1.1 §6.2.2]; Pelion's client and ours
+ * (`deltas`) send what is new and, marked `;d`, what is gone with everything below it.
  */
-export function updateMode(
-  update: readonly Link[],
-  registrationAttributes: Readonly<Record<string, string>>,
-): UpdateMode {
-  const delta =
-    update.some((one) => one.attributes.has("d")) || Object.hasOwn(registrationAttributes, "mccv");
-  return delta ? "delta" : "replace";
-}
-
-/** The list after an Update; a removed link takes everything below it along. */
 export function mergeObjectLinks(
   existing: readonly Link[],
   update: readonly Link[],
-  mode: UpdateMode,
+  deltas: boolean,
 ): Link[] {
-  if (mode === "replace") return [...update];
+  if (!deltas && !update.some((one) => one.attributes.has("d"))) return [...update];
   const merged = new Map<string, Link>();
   for (const one of existing) merged.set(one.target, one);
   for (const one of update) {

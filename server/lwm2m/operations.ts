@@ -231,7 +231,7 @@ export function judgeCode(operation: Operation, code: string): Outcome {
 }
 
 const CODE_WORDS: Readonly<Record<string, string>> = {
-  "4.00": "the device calls the request wrong",
+  "4.00": "the device calls the request malformed",
   "4.01": "the device does not allow it for this server",
   "4.02": "the device does not understand an option of the request",
   "4.03": "the device forbids it",
@@ -249,7 +249,7 @@ const CODE_WORDS: Readonly<Record<string, string>> = {
   "5.03": "the device cannot do it at the moment",
 };
 
-/** A response code in words for a person, such as "4.04: the device has no such …". */
+/** What it means that a device answered with this code, for a person: "the device has no such …". */
 export function describeCode(code: string): string {
-  return CODE_WORDS[code] ? `${code}: ${CODE_WORDS[code]}` : `${code}: an unexpected answer`;
+  return CODE_WORDS[code] ?? (code.startsWith("5.") ? "the device failed" : "the device refused");
 }

@@ -665,8 +665,7 @@ export class RegistrationServer {
   ): { text: string; added: string[]; removed: string[] } {
     const before = parseLinks(registration.objectLinks);
     const change = parseLinks(update);
-    const delta = registration.deltaLinks || change.some((link) => link.attributes.has("d"));
-    const after = mergeObjectLinks(before, change, delta ? "delta" : "replace");
+    const after = mergeObjectLinks(before, change, registration.deltaLinks);
     readObjectLinks(after, registration.lwm2mVersion);
     const targets = (links: readonly Link[]) => new Set(links.map((link) => link.target));
     const [old, now] = [targets(before), targets(after)];

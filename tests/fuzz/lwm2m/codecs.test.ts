@@ -219,7 +219,7 @@ describe("links and parameters", () => {
         total(() => {
           const links = parseLinks(text);
           readObjectLinks(links, "1.1");
-          mergeObjectLinks(links, links, "delta");
+          mergeObjectLinks(links, links, true);
         }, [LinkFormatError]);
       }),
       { numRuns: 3000 },

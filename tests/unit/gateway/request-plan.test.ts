@@ -134,10 +134,10 @@ describe("what an application is told", () => {
 
   it("has the device's own words", () => {
     expect(refusalOf({ code: "4.05", payload: bytes("read\0only\n") })).toBe(
-      "4.05: the device does not allow this operation here (read only)",
+      "the device does not allow this operation here (4.05: read only)",
     );
     expect(refusalOf({ code: "4.04", payload: new Uint8Array() })).toBe(
-      "4.04: the device has no such object, instance or resource",
+      "the device has no such object, instance or resource (4.04)",
     );
   });
 

@@ -7,7 +7,6 @@ import {
   mergeObjectLinks,
   parseLinks,
   readObjectLinks,
-  updateMode,
 } from "@/server/lwm2m";
 
 const read = (text: string, version = "1.0") => readObjectLinks(parseLinks(text), version);
@@ -155,14 +154,12 @@ describe("the list after an Update", () => {
 
   test("UPD-17 the list of a standard client replaces the former one", () => {
     const update = parseLinks("</1/0>,</3/0>");
-    expect(updateMode(update, {})).toBe("replace");
-    expect(mergeObjectLinks(before, update, "replace")).toEqual(update);
+    expect(mergeObjectLinks(before, update, false)).toEqual(update);
   });
 
   test("links marked with d go, with everything below them", () => {
     const update = parseLinks("</3303/0>;d,</33>");
-    expect(updateMode(update, {})).toBe("delta");
-    expect(mergeObjectLinks(before, update, "delta").map((one) => one.target)).toEqual([
+    expect(mergeObjectLinks(before, update, false).map((one) => one.target)).toEqual([
       "/3",
       "/3/0",
       "/3/0/0",
@@ -173,8 +170,7 @@ describe("the list after an Update", () => {
 
   test("new links of a client of Pelion's kind are added, known ones renewed", () => {
     const update = [link("/3/0/0", { v: "x" }), link("/5/0")];
-    expect(updateMode(update, { mccv: "4.13.2" })).toBe("delta");
-    const after = mergeObjectLinks(before, update, "delta");
+    const after = mergeObjectLinks(before, update, true);
     expect(after).toHaveLength(before.length + 1);
     expect(after.find((one) => one.target === "/3/0/0")?.attributes.get("v")).toBe("x");
   });
