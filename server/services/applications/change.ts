@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { readScopes, requireScopes } from "../api-keys/scopes";
 import { auditChange } from "../audit/record";
 import { announceOwner } from "../channels/announce";
 import { clearOwner } from "../channels/clear";
@@ -81,6 +82,7 @@ export async function updateApplication(
   const { id, ...fields } = validate(updateApplicationInput, input);
   const known = await findApplication(ctx, { id });
   const after = { ...known, ...given(fields) };
+  await mayGovern(ctx, id);
   const stopped = after.status === "INACTIVE";
   await named(after.name, () =>
     transaction(ctx, async (tx) => {
@@ -112,6 +114,7 @@ export async function removeApplication(
   const accountId = requireAdministrator(ctx.actor);
   const { id } = validate(removeApplicationInput, input);
   const known = await findApplication(ctx, { id });
+  await mayGovern(ctx, id);
   await transaction(ctx, async (tx) => {
     const { count } = await tx.application.deleteMany({ where: { id, accountId } });
     if (count === 0) throw notFound("Application");
@@ -125,6 +128,12 @@ export async function removeApplication(
     });
   });
   await announceOwner(ctx, { accountId, ownerId: id });
+}
+
+/** What an application becomes, its keys become: nobody changes a key that may do what they may not. */
+async function mayGovern(ctx: Context, applicationId: string): Promise<void> {
+  const keys = await ctx.db.apiKey.findMany({ where: { applicationId }, select: { scopes: true } });
+  for (const { scopes } of keys) requireScopes(ctx.actor, readScopes(scopes));
 }
 
 async function named<T>(name: string, run: () => Promise<T>): Promise<T> {

@@ -309,6 +309,17 @@ describe("scopes", () => {
       ["DELETE", `/v3/users/${bench.a.userId}`, undefined],
     ] as const)
       expect((await limited(method, path, body)).status, `${method} ${path}`).toBe(403);
+    const whole = await application("whole");
+    await admin("POST", `/v3/applications/${whole.id}/access-keys`, { name: "whole" });
+    const { id: administrators } = (await admin("GET", "/v3/policy-groups?name__eq=Administrators")).body
+      .data[0];
+    for (const [method, path, body] of [
+      // Its key would become one of an administrator with every scope.
+      ["POST", `/v3/applications/${whole.id}/groups/add`, [administrators]],
+      ["PUT", `/v3/applications/${whole.id}`, { name: "whole", status: "INACTIVE" }],
+      ["DELETE", `/v3/applications/${whole.id}`, undefined],
+    ] as const)
+      expect((await limited(method, path, body)).status, `${method} ${path}`).toBe(403);
     expect(
       (await limited("POST", `/v3/applications/${id}/access-keys`, { name: "same" })).body.scopes,
     ).toEqual(["read", "credentials"]);
