@@ -144,6 +144,13 @@ async function switchAccount(ctx: Context, known: AccountView, status: AccountVi
       after: accountFacts({ ...known, status }),
     });
   });
+  // What is open ends, and callbacks stop or go on.
+  const channels = await ctx.db.notificationChannel.findMany({
+    where: { accountId: id },
+    select: { ownerId: true },
+  });
+  for (const { ownerId } of channels)
+    ctx.bus.publish({ kind: "channel", accountId: id, deviceId: null, ownerId });
 }
 
 /** Both sides read what the instance did to an account. */

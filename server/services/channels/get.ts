@@ -29,7 +29,10 @@ export async function getCallback(ctx: Context): Promise<Callback> {
   return callback(ctx, row);
 }
 
-/** A channel as it is needed to deliver to it: a callback has what is sent along, and anything else null. */
+/**
+ * A channel as it is needed to deliver to it: a callback has what is sent along, and anything else null, as has one of an
+ * account that is suspended.
+ */
 export async function findChannel(
   ctx: Context,
   ownerId: string,
@@ -37,18 +40,19 @@ export async function findChannel(
   requireSystem(ctx.actor);
   const row = await ctx.db.notificationChannel.findUnique({
     where: { ownerId },
-    select: { ...channelSelect, headers: true, secret: true },
+    select: { ...channelSelect, headers: true, secret: true, account: { select: { status: true } } },
   });
   if (!row) return null;
-  const { headers: _, secret: __, ...rest } = row;
-  return { channel: channelView(rest), callback: row.kind === "CALLBACK" ? callback(ctx, row) : null };
+  const { headers, secret, account, ...rest } = row;
+  const calls = row.kind === "CALLBACK" && account.status === "ACTIVE";
+  return { channel: channelView(rest), callback: calls ? callback(ctx, { ...rest, headers, secret }) : null };
 }
 
-/** Owners that have a callback. */
+/** Owners that have a callback; to that of an account that is suspended nothing is sent. */
 export async function listCallbackOwners(ctx: Context): Promise<Owner[]> {
   requireSystem(ctx.actor);
   return ctx.db.notificationChannel.findMany({
-    where: { kind: "CALLBACK" },
+    where: { kind: "CALLBACK", account: { status: "ACTIVE" } },
     select: { accountId: true, ownerId: true },
   });
 }

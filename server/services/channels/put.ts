@@ -77,11 +77,11 @@ async function write(
   return before === null;
 }
 
-/** The key of the request may have been deleted meanwhile, and all that its owner had. */
+/** The key of the request may have been deleted or switched off meanwhile, and all that its owner had. */
 async function requireOwner(tx: Transaction, { accountId, ownerId }: Owner): Promise<void> {
   const where = { id: ownerId, accountId };
   if (
-    (await tx.apiKey.count({ where })) +
+    (await tx.apiKey.count({ where: { ...where, status: "ACTIVE" } })) +
       (await tx.application.count({ where: { ...where, status: "ACTIVE" } })) ===
     0
   )

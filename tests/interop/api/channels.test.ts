@@ -1,7 +1,9 @@
 import { Agent, get, type IncomingMessage } from "node:http";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { updateAccount } from "@/server/services/accounts/manage";
 import { createApiKey } from "@/server/services/api-keys/create";
 import { removeApiKey } from "@/server/services/api-keys/remove";
+import { updateApiKey } from "@/server/services/api-keys/update";
 import { newId } from "@/server/services/ids";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
 import {
@@ -332,6 +334,29 @@ describe("callbacks", () => {
     await send(one.id, values(newId(), [1]));
     await until(() => receiver.taken().length === 2);
     expect(numbersIn(receiver.taken())).toEqual([1]);
+  });
+
+  it("are not made for a key that was switched off while they were checked", async () => {
+    receiver.answer = async () => {
+      await updateApiKey(bench.a.ctx, { id: one.id, status: "INACTIVE" });
+      return 204;
+    };
+    expect((await put(one.key, { url: receiver.url })).status).toBe(401);
+    expect(await bench.db.notificationChannel.count({ where: { ownerId: one.id } })).toBe(0);
+  });
+
+  it("are sent nothing while their account is suspended, and what waited then", async () => {
+    await put(other.key, { url: receiver.url });
+    await send(other.id, values(newId(), [1]));
+    await until(() => receiver.taken().length === 2);
+    await updateAccount(bench.a.ctx, { id: bench.b.id, status: "SUSPENDED" });
+    await bench.api.delivery.reload({ accountId: bench.b.id, ownerId: other.id });
+    await send(other.id, values(newId(), [2]));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(numbersIn(receiver.taken())).toEqual([1]);
+    await updateAccount(bench.a.ctx, { id: bench.b.id, status: "ACTIVE" });
+    await until(() => receiver.taken().length === 3);
+    expect(numbersIn(receiver.taken())).toEqual([1, 2]);
   });
 
   it("get de-registrations as texts or objects", async () => {
