@@ -2,6 +2,7 @@ import { busPath, connectBus, type LocalBusClient } from "@/server/bus";
 import { systemClock } from "@/server/clock";
 import type { Config } from "@/server/config";
 import { openTestDatabase, type PrismaClient } from "@/server/db";
+import { batchOf } from "@/server/db/client";
 import { type Gateway, startGateway } from "@/server/gateway/index";
 import { createLogger } from "@/server/log";
 import type { Context } from "@/server/services/context";
@@ -58,8 +59,12 @@ export async function startTestGateway(env: Readonly<Record<string, string>> = {
     bus,
     port,
     async events(deviceId) {
-      // Rows that nobody waits for are written within a second.
-      clock.jump(250);
+      // Rows that nobody waits for are written within a second; this waits for its turn behind them, and behind those
+      // that a commit under way kept waiting.
+      for (const ms of [1000, 0]) {
+        clock.jump(ms);
+        await batchOf(db)(() => {});
+      }
       const rows = await db.deviceEvent.findMany({
         where: deviceId === undefined ? {} : { deviceId },
         orderBy: { id: "asc" },
