@@ -1,6 +1,6 @@
 import { type BusHandlers, busPath, serveBus } from "@/server/bus";
 import type { BusEvent } from "@/server/bus/messages";
-import type { Clock } from "@/server/clock";
+import type { Clock, Timer } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
 import { type Config, uriHost } from "@/server/config";
 import { GroupCommit, type PrismaClient } from "@/server/db";
@@ -26,6 +26,7 @@ import { BootstrapServer } from "./bootstrap/server";
 import { Directory } from "./directory";
 import { CertificateEnrolment } from "./est";
 import { DeviceExchange } from "./exchange";
+import { noteFailedHandshake } from "./failed-handshakes";
 import { identityOf } from "./identity";
 import { endNotice } from "./notices";
 import { Notifier } from "./notifier";
@@ -301,7 +302,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       }
     };
     const onfailure = (service: Service) => (failure: HandshakeFailure) =>
-      knock(timeline, trust, service, failure);
+      noteFailedHandshake(timeline, trust, service, failure);
     /** Tells in the timeline of a device when its sessions begin and end. */
     const watch = (service: Service, peer: Peer) => {
       const identity = identityOf(peer);
@@ -464,35 +465,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     // At the end it goes first: what is asked then is for the next process.
     closers.push(() => bus.close());
 
-    let sweeping = clock.after(SWEEP_MS, function sweep() {
-      registrations
-        .sweep()
-        .catch((error) => log.error({ err: error }, "ending expired registrations failed"))
-        .finally(() => {
-          if (!stopped) sweeping = clock.after(SWEEP_MS, sweep);
+    /** Does something time and again, each time so long after the time before has ended. */
+    const every = (ms: number, what: string, run: () => Promise<unknown>) => {
+      const next = (): Timer =>
+        clock.after(ms, () => {
+          run()
+            .catch((error) => log.error({ err: error }, `${what} failed`))
+            .finally(() => {
+              if (!stopped) timer = next();
+            });
         });
-    });
-    let dropping = clock.after(DROP_MS, function drop() {
-      notifier
-        .sweep()
-        .catch((error) => log.error({ err: error }, "deleting old notifications failed"))
-        .finally(() => {
-          if (!stopped) dropping = clock.after(DROP_MS, drop);
-        });
-    });
-    let pruning = clock.after(PRUNE_MS, function prune() {
-      pruneEvents(context)
-        .then(() => pruneAuditLog(context))
-        .catch((error) => log.error({ err: error }, "deleting old events failed"))
-        .finally(() => {
-          if (!stopped) pruning = clock.after(PRUNE_MS, prune);
-        });
-    });
+      let timer = next();
+      closers.push(() => timer.cancel());
+    };
+    every(SWEEP_MS, "ending expired registrations", () => registrations.sweep());
+    every(DROP_MS, "deleting old notifications", () => notifier.sweep());
+    every(PRUNE_MS, "deleting old events", () => pruneEvents(context).then(() => pruneAuditLog(context)));
     closers.push(() => {
       stopped = true;
-      sweeping.cancel();
-      dropping.cancel();
-      pruning.cancel();
     });
 
     return {
@@ -510,49 +500,4 @@ const SCHEMES = { dtls: "coaps", tls: "coaps+tcp", udp: "coap", tcp: "coap+tcp" 
 
 function uriOf(host: string, listener: Listener): string {
   return `${SCHEMES[listener.transport]}://${uriHost(host)}:${listener.local.port}`;
-}
-
-/** A handshake that failed, as a person can use it: whose certificate it was, and what would help. */
-function knock(timeline: Timeline, trust: TrustBook, service: Service, failure: HandshakeFailure): void {
-  const { remote, transport, alert, message, chain } = failure;
-  const about = trust.describe(chain);
-  timeline.knock("handshake.failed", `${service} ${remote.address} ${message} ${about?.fingerprint ?? ""}`, {
-    accountId: about?.accountId ?? null,
-    deviceId: null,
-    data: {
-      address: formatAddress({ remote }),
-      transport,
-      service,
-      reason: message,
-      ...(alert && { alert }),
-      ...(about && { subject: about.subject, issuer: about.issuer, fingerprint: about.fingerprint }),
-      ...(about?.caId && { trustedCertificateId: about.caId }),
-      ...(about?.commonName && { endpointName: about.commonName }),
-      ...hint(failure, service),
-    },
-  });
-}
-
-function hint({ alert, alertBy }: HandshakeFailure, service: Service): { hint?: string } {
-  switch (alert) {
-    case "unknown_ca":
-      return alertBy === "peer"
-        ? { hint: "The device does not trust this server: put the server CA of this instance into it." }
-        : {
-            hint:
-              service === "bootstrap"
-                ? "Make a developer certificate, or add the CA that signed this one to the trusted certificates."
-                : "This port takes LwM2M certificates issued at bootstrap: let the device bootstrap first.",
-          };
-    case "certificate_expired":
-      return {
-        hint: alertBy === "peer" ? "Check the clock of the device." : "Give the device a new certificate.",
-      };
-    case "handshake_failure":
-      return {
-        hint: "Use TLS 1.2 with ECDHE-ECDSA and AES-128-GCM, AES-128-CCM or AES-128-CCM_8 on curve P-256.",
-      };
-    default:
-      return {};
-  }
 }
