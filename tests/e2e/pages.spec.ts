@@ -9,7 +9,7 @@ const instance = instanceForFile();
 test.describe.configure({ mode: "serial" });
 
 test("pages with nothing on them", async ({ page }) => {
-  // Axe looks at every page four times, which takes its time on a busy machine.
+  // Axe looks at every page three times, which takes its time on a busy machine.
   test.setTimeout(240_000);
   const complaints = collectComplaints(page);
   await signIn(page, instance().url);
