@@ -30,12 +30,12 @@ afterEach(async () => {
 async function eventually<T>(
   probe: () => T | null | undefined | false | Promise<T | null | undefined | false>,
 ) {
-  for (const end = Date.now() + 10_000; Date.now() < end; ) {
+  for (const end = Date.now() + 30_000; Date.now() < end; ) {
     const found = await probe();
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
-  throw new Error("It did not happen within 10 s.");
+  throw new Error("It did not happen within 30 s.");
 }
 
 interface Stage {

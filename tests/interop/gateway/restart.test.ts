@@ -82,7 +82,8 @@ describe("a gateway that is killed while 200 devices register", () => {
         expect(answer.code).toBe("2.01");
         client.location = [...answer.locationPath];
       } catch (error) {
-        if (!(error instanceof CoapFailure) && !(error as Error).message.includes("did not answer"))
+        // A handshake that the kill cut in two fails in one way or another.
+        if (!(error instanceof CoapFailure) && !/did not answer|the handshake with/.test(String(error)))
           throw error;
         client.peer?.close();
         client.peer = null;
