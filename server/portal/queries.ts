@@ -18,7 +18,7 @@ import { getDevice, getDeviceInput } from "@/server/services/devices/get";
 import { getDeviceInterest, getDeviceInterestInput } from "@/server/services/devices/interest";
 import { listDevices, listDevicesInput } from "@/server/services/devices/list";
 import { getResources, getResourcesInput } from "@/server/services/devices/resources";
-import { listEnrollmentJobs } from "@/server/services/enrollments/list-jobs";
+import { listEnrollmentJobs } from "@/server/services/enrollments/jobs";
 import { searchEnrollments } from "@/server/services/enrollments/search";
 import { listEvents, listEventsInput } from "@/server/services/events/list";
 import { getOverview } from "@/server/services/overview/get";

@@ -12,6 +12,7 @@ import { wakeEnrollmentWorker } from "./worker";
 export interface EnrollmentJobView {
   id: string;
   accountId: string;
+  kind: EnrollmentJobKind;
   status: "new" | "processing" | "completed";
   total: number;
   processed: number;
@@ -29,10 +30,13 @@ export const MAX_LIST_BYTES = 10_000_000;
 const MAX_LIST_LINES = 200_000;
 /** Lists of an account that wait. */
 const OPEN_JOBS = 20;
+/** Lists that a person is shown. */
+const LISTED_JOBS = 20;
 
 const select = {
   id: true,
   accountId: true,
+  kind: true,
   status: true,
   total: true,
   processed: true,
@@ -42,10 +46,12 @@ const select = {
 } as const;
 
 const view = ({
+  kind,
   status,
   ...row
-}: Omit<EnrollmentJobView, "status"> & { status: string }): EnrollmentJobView => ({
+}: Omit<EnrollmentJobView, "kind" | "status"> & { kind: string; status: string }): EnrollmentJobView => ({
   ...row,
+  kind: kind === "delete" ? "delete" : "upload",
   status: status === "completed" || status === "processing" ? status : "new",
 });
 
@@ -110,6 +116,18 @@ export async function findEnrollmentJob(
   const row = await ctx.db.enrollmentJob.findFirst({ where: { id, accountId, kind }, select });
   if (!row) throw notFound("List of enrollment identities");
   return view(row);
+}
+
+/** The lists that the account gave last, the newest first. */
+export async function listEnrollmentJobs(ctx: Context): Promise<EnrollmentJobView[]> {
+  const accountId = memberAccount(ctx.actor);
+  const rows = await ctx.db.enrollmentJob.findMany({
+    where: { accountId },
+    orderBy: { id: "desc" },
+    take: LISTED_JOBS,
+    select,
+  });
+  return rows.map(view);
 }
 
 /** A report on a list, CSV; null until the list is gone through. */

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createEnrollmentJob } from "@/server/services/enrollments/jobs";
-import { listEnrollmentJobs } from "@/server/services/enrollments/list-jobs";
+import { createEnrollmentJob, listEnrollmentJobs } from "@/server/services/enrollments/jobs";
 import { type Bench, openBench } from "./support";
 
 let bench: Bench;
