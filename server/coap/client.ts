@@ -143,20 +143,20 @@ export class ClientRole {
     );
   }
 
-  response(token: string, message: Message): void {
+  /** Returns what the acknowledgement has to wait for. */
+  response(token: string, message: Message): Promise<void> | undefined {
     const current = this.#current;
     if (current?.key === token) {
       // A notification that crosses the cancellation with its token is not the answer to it.
       if (current.cancels && message.type !== Type.ACK && findOption(message.options, OptionNumber.OBSERVE))
-        return;
+        return undefined;
       // While a big first answer is fetched, notifications with the token of the observation come in between.
       current.receive(message);
-      return;
+      return undefined;
     }
     const observation = this.#observations?.get(token);
-    if (!observation) return;
     if (codeClass(message.code) !== 2) this.drop(token);
-    observation.notified(message);
+    return observation?.notified(message);
   }
 
   /** Starts the next request once the one before is done [RFC7252 §4.7, NSTART = 1]. */
@@ -253,19 +253,21 @@ class Observation implements AdoptedObservation {
     return true;
   }
 
-  notified(message: Message): void {
+  notified(message: Message): Promise<void> | undefined {
     const success = codeClass(message.code) === 2;
-    if (success && !this.fresh(message)) return;
+    if (success && !this.fresh(message)) return undefined;
     const order = ++this.#arrived;
     const deliver = (response: CoapResponse) => {
-      if (order < this.#delivered) return;
+      if (order < this.#delivered) return undefined;
       this.#delivered = order;
-      if (this.#held) this.#held.push(response);
-      else this.#hand(response);
+      if (!this.#held) return this.#hand(response);
+      this.#held.push(response);
+      return undefined;
     };
     const block = findBlock(message, OptionNumber.BLOCK2);
-    if (success && block?.more && this.request) this.role.continue(this.request, message, deliver);
-    else deliver(toResponse(message, message.payload));
+    if (!(success && block?.more && this.request)) return deliver(toResponse(message, message.payload));
+    this.role.continue(this.request, message, deliver);
+    return undefined;
   }
 
   cancel(): Promise<void> {
@@ -276,14 +278,18 @@ class Observation implements AdoptedObservation {
     return this.role.cancel(this, this.tokenBytes, this.request);
   }
 
-  #hand(response: CoapResponse): void {
-    try {
-      this.handler(response);
-    } catch (error) {
+  #hand(response: CoapResponse): Promise<void> | undefined {
+    const failed = (error: unknown) =>
       this.role.session.shared.report(
         this.role.session.peer,
         `a notification could not be handled: ${words(error)}`,
       );
+    try {
+      const handled = this.handler(response);
+      return handled instanceof Promise ? handled.then(() => {}, failed) : undefined;
+    } catch (error) {
+      failed(error);
+      return undefined;
     }
   }
 }

@@ -300,10 +300,17 @@ export class Session {
       [],
       EMPTY,
     );
+    // Repeated notifications are told by their number: remembering them would push out requests.
+    if (expected === "observation" && codeClass(message.code) === 2) {
+      const handled = this.client?.response(token, message);
+      if (message.type !== Type.CON) return;
+      if (handled) void handled.then(() => this.closed || this.sendRaw(bytes));
+      else this.sendRaw(bytes);
+      return;
+    }
     // A response or notification nobody waits for is rejected, so that an observer we dropped is ended [RFC7641 §3.6].
     if (message.type === Type.CON || !expected) this.sendRaw(bytes);
-    // Repeated notifications are told by their number: remembering them would push out requests.
-    if (expected !== "observation" || codeClass(message.code) !== 2) server.remember(message, token, bytes);
+    server.remember(message, token, bytes);
     if (expected) this.client?.response(token, message);
   }
 

@@ -121,5 +121,8 @@ export interface CoapObservation {
 /** An observation known from elsewhere: kept over a restart, or begun by the device itself. */
 export type AdoptedObservation = Pick<CoapObservation, "token" | "cancel">;
 
-/** Called for every newer notification; an error code is the last one (RFC 7641 §4.2). */
-export type NotificationHandler = (response: CoapResponse) => void;
+/**
+ * Called for every newer notification; an error code is the last one (RFC 7641 §4.2). A confirmable one is acknowledged
+ * when the promise that the handler may return has settled: what was acknowledged is not sent again.
+ */
+export type NotificationHandler = (response: CoapResponse) => unknown;

@@ -6,6 +6,7 @@ import {
   type CoapObservation,
   type CoapRequest,
   type CoapResponse,
+  type NotificationHandler,
 } from "@/server/coap";
 import type { GroupCommit } from "@/server/db";
 import { ContentFormat, decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
@@ -49,7 +50,7 @@ export class DeviceExchange {
   async observe(
     registration: LiveRegistration,
     path: Path,
-    onnotification: (response: CoapResponse) => void,
+    onnotification: NotificationHandler,
   ): Promise<CoapObservation> {
     const { accept } = preferred(registration, path);
     const ask = (wish: { accept?: number }) =>
@@ -58,7 +59,7 @@ export class DeviceExchange {
           .coap()
           .observe(peer, { method: "GET", ...this.#common(registration, path), ...wish }, (notification) => {
             this.options.presence.heard(registration);
-            onnotification(notification);
+            return onnotification(notification);
           }),
       );
     if (accept === undefined) return ask({});

@@ -15,8 +15,8 @@ export interface ObservationOptions {
   exchange: DeviceExchange;
   structures: Structures;
   publish(event: BusEvent): void;
-  /** A value of an observed path. */
-  onvalue(registration: LiveRegistration, path: Path, content: CoapResponse): void;
+  /** A value of an observed path; what has to be on disk before the device may forget it. */
+  onvalue(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined;
   /** The device ended an observation. */
   onended(registration: LiveRegistration, path: Path, response: CoapResponse): void;
 }
@@ -146,23 +146,25 @@ export class Observations {
       : { method: "GET" as const, path: segments(registration, path), ...preferred(registration, path) };
     const observation = this.options.coap().adopt(peer, token, request, (notification) => {
       this.options.presence.heard(registration);
-      this.#notified(registration, path, notification);
+      return this.#notified(registration, path, notification);
     });
     this.#put(deviceId, path, observation);
   }
 
-  #notified(registration: LiveRegistration, path: Path, notification: CoapResponse): void {
-    if (notification.code.startsWith("2.")) {
-      this.#take(registration, path, notification);
-      return;
-    }
+  #notified(
+    registration: LiveRegistration,
+    path: Path,
+    notification: CoapResponse,
+  ): Promise<void> | undefined {
+    if (notification.code.startsWith("2.")) return this.#take(registration, path, notification);
     this.#running.get(registration.deviceId)?.delete(path);
     this.announce(registration);
     this.#failed(registration, path, `the device ended the observation with ${notification.code}`);
     this.options.onended(registration, path, notification);
+    return undefined;
   }
 
-  #take(registration: LiveRegistration, path: Path, content: CoapResponse): void {
+  #take(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined {
     const { exchange } = this.options;
     try {
       exchange.keep(registration, exchange.decode(registration, path, content), "notify");
@@ -171,7 +173,7 @@ export class Observations {
       this.#failed(registration, path, error.message);
     }
     // What cannot be read here may well mean something to an application.
-    this.options.onvalue(registration, path, content);
+    return this.options.onvalue(registration, path, content);
   }
 
   #failed({ accountId, deviceId }: LiveRegistration, path: Path, reason: string): void {

@@ -296,13 +296,10 @@ export class Subscriptions {
     const { objects } = structures.of(registration);
     if (values.some(({ path }) => !objects.has(Number(path.split("/")[1]))))
       return { code: "4.04", payload: "It reports an object that is not registered." };
-    return {
-      code: "2.04",
-      sent: () => {
-        exchange.keep(registration, values, "notify");
-        for (const value of values) this.#tellValue(registration, value, withParents(value.path));
-      },
-    };
+    exchange.keep(registration, values, "notify");
+    // What was answered is on disk.
+    await Promise.all(values.map((value) => this.#tellValue(registration, value, withParents(value.path))));
+    return { code: "2.04" };
   }
 
   #in(deviceId: string): Interest {
@@ -412,10 +409,10 @@ export class Subscriptions {
   }
 
   /** Tells a value to everybody who wants it; who still waits to hear gets it as the answer. */
-  #tell(registration: LiveRegistration, path: Path, content: CoapResponse): void {
+  #tell(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined {
     const interest = this.#interests.get(registration.deviceId);
     const owners = interest?.ownersOf(path) ?? [];
-    if (!interest || owners.length === 0) return;
+    if (!interest || owners.length === 0) return undefined;
     const value = forApplication(path, content, registration.rootPath);
     const maxAge = content.maxAge ?? MAX_AGE_S;
     const answered = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
@@ -425,25 +422,29 @@ export class Subscriptions {
       "max-age": maxAge,
     });
     const told = owners.filter((id) => !answered.some(({ ownerId }) => ownerId === id));
-    this.#write(registration, [
+    return this.#write(registration, [
       ...entries,
       ...this.#notices(registration, path, told, value, maxAge, this.options.clock.now()),
     ]);
   }
 
   /** Tells a value that came by itself to everybody who wants one of these paths. */
-  #tellValue(registration: LiveRegistration, { path, value, at }: PathValue, wanted: readonly Path[]): void {
+  #tellValue(
+    registration: LiveRegistration,
+    { path, value, at }: PathValue,
+    wanted: readonly Path[],
+  ): Promise<void> | undefined {
     const interest = this.#interests.get(registration.deviceId);
     const owners = new Set(wanted.flatMap((one) => interest?.ownersOf(one) ?? []));
-    if (owners.size === 0) return;
+    if (owners.size === 0) return undefined;
     let told: ApplicationValue;
     try {
       told = ofValue(path, value);
     } catch (error) {
-      if (error instanceof ContentError) return;
+      if (error instanceof ContentError) return undefined;
       throw error;
     }
-    this.#write(registration, this.#notices(registration, path, [...owners], told, MAX_AGE_S, at));
+    return this.#write(registration, this.#notices(registration, path, [...owners], told, MAX_AGE_S, at));
   }
 
   #notices(
@@ -534,10 +535,11 @@ export class Subscriptions {
     this.#write(registration, entries);
   }
 
-  #write({ accountId }: LiveRegistration, entries: readonly Entry[]): void {
-    if (entries.length === 0) return;
+  /** Resolves when they are on disk, or could not be written. */
+  #write({ accountId }: LiveRegistration, entries: readonly Entry[]): Promise<void> | undefined {
+    if (entries.length === 0) return undefined;
     const { commit, notifier } = this.options;
-    commit
+    return commit
       .addAll(entries)
       .then(() => notifier.written(accountId, entries))
       .catch(this.options.onerror);

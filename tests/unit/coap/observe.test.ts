@@ -46,6 +46,31 @@ describe("observing", () => {
     expect(server.notify(b, "00", { payload: "2" })).toBe(false);
   });
 
+  it("acknowledges a confirmable notification when it has been taken care of", async () => {
+    const { clock, client, server, a, b } = observed();
+    const taken: (() => void)[] = [];
+    const heard: string[] = [];
+    const starting = client.observe(a, get, (response) => {
+      heard.push(text(response));
+      return new Promise<void>((resolve, reject) =>
+        taken.push(heard.length === 1 ? resolve : () => reject(new Error("the disk is full"))),
+      );
+    });
+    await clock.advance(1);
+    const { token } = await starting;
+    for (const payload of ["1", "2"]) {
+      server.notify(b, token, { payload, confirmable: true });
+      await clock.advance(1);
+      const before = a.messages.length;
+      expect(heard.at(-1)).toBe(payload);
+      taken.pop()?.();
+      await clock.advance(1);
+      expect(a.messages.slice(before)).toMatchObject([
+        { type: Type.ACK, messageId: b.messages.at(-1)!.messageId },
+      ]);
+    }
+  });
+
   it("drops what is older, and takes a lower number after 128 s or around the end of the numbers", async () => {
     const { clock, client, a, heard, hear } = observed();
     const starting = client.observe(a, get, hear);
