@@ -7,7 +7,7 @@ import { ExpiryField, readKeyFields, ScopesField } from "../access/key-fields";
 import { ShownOnce } from "../access/shown-once";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
-import { Confirm, Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Confirm, Dialog, DialogActions, DialogClose, FormDialog } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { useAct } from "../use-act";
@@ -206,40 +206,30 @@ function EditAccessKey({
   onOpenChange: (open: boolean) => void;
 }) {
   const { act, busy, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const { name, scopes } = readKeyFields(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const { name, scopes } = readKeyFields(form);
     const { id, applicationId } = item;
     const result = await act(() => changeAccessKey({ id, applicationId, name, scopes }), {
       stale: ["applications"],
       done: "Saved.",
       quiet: "fields",
     });
-    if (result) onOpenChange(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        clear();
-        onOpenChange(next);
-      }}
+      onOpenChange={onOpenChange}
       title={`Access key “${item.name}”`}
+      action="Save"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <Field label="Name" error={fieldError("name")}>
-          <Input name="name" required maxLength={100} defaultValue={item.name} autoComplete="off" />
-        </Field>
-        <ScopesField selected={item.scopes} error={fieldError("scopes")} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Save
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <Field label="Name" error={fieldError("name")}>
+        <Input name="name" required maxLength={100} defaultValue={item.name} autoComplete="off" />
+      </Field>
+      <ScopesField selected={item.scopes} error={fieldError("scopes")} />
+    </FormDialog>
   );
 }

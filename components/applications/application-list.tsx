@@ -1,7 +1,7 @@
 "use client";
 import { AppWindow, Ellipsis, Pencil, Power, Radio, Trash2 } from "lucide-react";
 import Link from "next/link";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { changeApplication, deleteApplication } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
 import { plural } from "../format";
@@ -11,7 +11,7 @@ import { Badge } from "../status";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
 import { Copyable } from "../ui/copy";
-import { Confirm, Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Confirm, FormDialog } from "../ui/dialog";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useAct } from "../use-act";
@@ -189,36 +189,26 @@ function Edit({
   onOpenChange: (open: boolean) => void;
 }) {
   const { act, busy, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const fields = readApplication(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const fields = readApplication(form);
     const result = await act(() => changeApplication({ id: application.id, ...fields }), {
       stale: ["applications"],
       done: "Saved.",
       quiet: "fields",
     });
-    if (result) onOpenChange(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        clear();
-        onOpenChange(next);
-      }}
+      onOpenChange={onOpenChange}
       title={`Application “${application.name}”`}
+      action="Save"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <ApplicationFields application={application} fieldError={fieldError} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Save
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <ApplicationFields application={application} fieldError={fieldError} />
+    </FormDialog>
   );
 }

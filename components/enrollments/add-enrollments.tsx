@@ -6,7 +6,7 @@ import { toast } from "sonner";
 import { claimDevice } from "@/app/actions";
 import type { Failure } from "@/server/portal/errors";
 import { Button } from "../ui/button";
-import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Dialog, DialogActions, DialogClose, FormDialog } from "../ui/dialog";
 import { Field, Input, Select, Textarea } from "../ui/field";
 import { useAct } from "../use-act";
 
@@ -52,53 +52,43 @@ interface Controlled {
 
 function ClaimOne({ open, onOpenChange }: Controlled) {
   const { act, busy, failure, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const enrollmentIdentity = String(new FormData(event.currentTarget).get("identity")).trim();
+  async function submit(form: FormData) {
+    const enrollmentIdentity = String(form.get("identity")).trim();
     const result = await act(() => claimDevice({ enrollmentIdentity }), {
       stale: ["enrollments"],
       quiet: true,
       done: "The device is claimed.",
     });
-    if (result) onOpenChange(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        clear();
-        onOpenChange(next);
-      }}
+      onOpenChange={onOpenChange}
       title="Claim a device"
       description="By its enrollment identity: “A-” and the SHA-256 fingerprint of its bootstrap certificate, in pairs with colons between. It may come at any time within a year."
+      action="Claim"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <Field
-          label="Enrollment identity"
-          error={fieldError("enrollmentIdentity") ?? (failure?.fields.length === 0 ? failure.message : null)}
-        >
-          <Textarea
-            name="identity"
-            required
-            maxLength={200}
-            rows={3}
-            placeholder="A-4E:63:2D:…"
-            spellCheck={false}
-            autoComplete="off"
-            autoFocus
-            className="break-all font-mono text-xs"
-          />
-        </Field>
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Claim
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <Field
+        label="Enrollment identity"
+        error={fieldError("enrollmentIdentity") ?? (failure?.fields.length === 0 ? failure.message : null)}
+      >
+        <Textarea
+          name="identity"
+          required
+          maxLength={200}
+          rows={3}
+          placeholder="A-4E:63:2D:…"
+          spellCheck={false}
+          autoComplete="off"
+          autoFocus
+          className="break-all font-mono text-xs"
+        />
+      </Field>
+    </FormDialog>
   );
 }
 

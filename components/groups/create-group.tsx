@@ -1,9 +1,9 @@
 "use client";
 import { Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { makeGroup } from "@/app/actions";
 import { Button } from "../ui/button";
-import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { FormDialog } from "../ui/dialog";
 import { Field, Input, Textarea } from "../ui/field";
 import { useAct } from "../use-act";
 
@@ -42,23 +42,19 @@ export function GroupFields({
 export function CreateGroup({ label = "New group" }: { label?: string }) {
   const [open, setOpen] = useState(false);
   const { act, busy, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const fields = readGroup(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const fields = readGroup(form);
     const result = await act(() => makeGroup(fields), {
       stale: ["groups"],
       quiet: "fields",
       done: `“${fields.name}” is made. Devices are put into it on their own pages.`,
     });
-    if (result) setOpen(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        setOpen(next);
-        clear();
-      }}
+      onOpenChange={setOpen}
       trigger={
         <Button variant="primary" size="md">
           <Plus aria-hidden />
@@ -66,18 +62,12 @@ export function CreateGroup({ label = "New group" }: { label?: string }) {
         </Button>
       }
       title="New group"
+      action="Make group"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <GroupFields fieldError={fieldError} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Make group
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <GroupFields fieldError={fieldError} />
+    </FormDialog>
   );
 }

@@ -1,14 +1,14 @@
 "use client";
 import { Boxes, Ellipsis, Pencil, Trash2 } from "lucide-react";
 import Link from "next/link";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { changeGroup, deleteGroup } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
 import { plural } from "../format";
 import { LoadError } from "../load-error";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
-import { Confirm, Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Confirm, FormDialog } from "../ui/dialog";
 import { Menu, MenuItem } from "../ui/menu";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useAct } from "../use-act";
@@ -111,36 +111,26 @@ function Edit({
   onOpenChange: (open: boolean) => void;
 }) {
   const { act, busy, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const fields = readGroup(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const fields = readGroup(form);
     const result = await act(() => changeGroup({ id: group.id, ...fields }), {
       stale: ["groups", "device"],
       done: "Saved.",
       quiet: "fields",
     });
-    if (result) onOpenChange(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        clear();
-        onOpenChange(next);
-      }}
+      onOpenChange={onOpenChange}
       title={`Group “${group.name}”`}
+      action="Save"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <GroupFields group={group} fieldError={fieldError} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Save
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <GroupFields group={group} fieldError={fieldError} />
+    </FormDialog>
   );
 }

@@ -1,6 +1,6 @@
 "use client";
 import { Ellipsis, KeyRound, Pencil, Power, RotateCcwKey, Trash2 } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { changeKey, deleteKey, renewKeySecret } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
 import { KeyFacts, KeyTimes } from "../access/key-facts";
@@ -9,7 +9,7 @@ import { ShownOnce } from "../access/shown-once";
 import { LoadError } from "../load-error";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
-import { Confirm, Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { Confirm, Dialog, FormDialog } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
@@ -176,40 +176,30 @@ function EditKey({
 }) {
   const { administrator } = useViewer();
   const { act, busy, fieldError, clear } = useAct();
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const { expiresAt: _, ...fields } = readKeyFields(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const { expiresAt: _, ...fields } = readKeyFields(form);
     const result = await act(() => changeKey({ id: item.id, ...fields }), {
       stale: ["keys"],
       done: "Saved.",
       quiet: "fields",
     });
-    if (result) onOpenChange(false);
+    return result !== null;
   }
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        clear();
-        onOpenChange(next);
-      }}
+      onOpenChange={onOpenChange}
       title={`Key “${item.name}”`}
+      action="Save"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <Field label="Name" error={fieldError("name")}>
-          <Input name="name" required maxLength={100} defaultValue={item.name} autoComplete="off" />
-        </Field>
-        {administrator ? <RoleField role={item.role} error={fieldError("role")} /> : null}
-        <ScopesField selected={item.scopes} error={fieldError("scopes")} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Save
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <Field label="Name" error={fieldError("name")}>
+        <Input name="name" required maxLength={100} defaultValue={item.name} autoComplete="off" />
+      </Field>
+      {administrator ? <RoleField role={item.role} error={fieldError("role")} /> : null}
+      <ScopesField selected={item.scopes} error={fieldError("scopes")} />
+    </FormDialog>
   );
 }

@@ -1,7 +1,7 @@
 "use client";
 import { X } from "lucide-react";
 import { Dialog as Radix, AlertDialog as RadixAlert } from "radix-ui";
-import { type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useState } from "react";
 import { Button } from "./button";
 import { cn } from "./cn";
 
@@ -68,6 +68,59 @@ export function DialogActions({ children }: { children: ReactNode }) {
 }
 
 export const DialogClose = Radix.Close;
+
+/** A dialog that is one form. */
+export function FormDialog({
+  action,
+  danger,
+  busy,
+  onSubmit,
+  onReset,
+  onOpenChange,
+  children,
+  ...dialog
+}: {
+  open: boolean;
+  onOpenChange: (open: boolean) => void;
+  trigger?: ReactNode;
+  title: string;
+  description?: ReactNode;
+  /** The verb on the button. */
+  action: string;
+  danger?: boolean;
+  busy: boolean;
+  /** Resolves to true when the dialog may close. */
+  onSubmit: (form: FormData) => Promise<boolean>;
+  /** What was said of the last try is void. */
+  onReset: () => void;
+  children: ReactNode;
+}) {
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    if (await onSubmit(new FormData(event.currentTarget))) onOpenChange(false);
+  }
+  return (
+    <Dialog
+      {...dialog}
+      onOpenChange={(next) => {
+        onReset();
+        onOpenChange(next);
+      }}
+    >
+      <form onSubmit={submit} className="grid gap-4">
+        {children}
+        <DialogActions>
+          <DialogClose asChild>
+            <Button size="md">Cancel</Button>
+          </DialogClose>
+          <Button type="submit" variant={danger ? "danger" : "primary"} size="md" busy={busy}>
+            {action}
+          </Button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}
 
 /** Asks before something that cannot be taken back; says what will happen, not "are you sure". */
 export function Confirm({
