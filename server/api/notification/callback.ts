@@ -79,7 +79,8 @@ export class CallbackDelivery {
 
   #wakeIn(delayMs: number): void {
     this.#retry?.cancel();
-    if (!this.#stopped) this.#retry = this.parts.clock.after(delayMs, () => this.#pump.wake());
+    // A timer may run a little before its time: whether it is time is looked at again.
+    if (!this.#stopped) this.#retry = this.parts.clock.after(delayMs, () => this.wake());
   }
 
   /** Ends it; what is under way is cut after some time. */
