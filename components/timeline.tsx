@@ -5,9 +5,9 @@ import { type ReactNode, useState } from "react";
 import type { QueryOutput } from "@/server/portal/queries";
 import { dateTime } from "./format";
 import { LoadError } from "./load-error";
+import { ShowOlder } from "./show-older";
 import { Dot, outcomeTone } from "./status";
 import { Ago, useInBrowser } from "./time";
-import { Button } from "./ui/button";
 import { cn } from "./ui/cn";
 import { CopyButton } from "./ui/copy";
 import { EmptyState, LoadingRows } from "./ui/panel";
@@ -30,7 +30,8 @@ type Category = keyof typeof CATEGORIES;
 export function Timeline({ deviceId }: { deviceId: string }) {
   const [category, setCategory] = useState<Category>("all");
   const input = category === "all" ? { deviceId } : { deviceId, category };
-  const { rows, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useEvents(input);
+  const query = useEvents(input);
+  const { rows, error, refetch } = query;
   return (
     <div className="grid gap-3">
       <Segmented
@@ -51,15 +52,7 @@ export function Timeline({ deviceId }: { deviceId: string }) {
       ) : (
         <>
           <EventList rows={rows} />
-          {hasNextPage ? (
-            <Button
-              className="justify-self-center"
-              busy={isFetchingNextPage}
-              onClick={() => void fetchNextPage()}
-            >
-              Show older
-            </Button>
-          ) : null}
+          <ShowOlder query={query} />
         </>
       )}
     </div>

@@ -50,6 +50,8 @@ export function useAct() {
     busy,
     failure,
     clear: () => setFailure(null),
+    /** What is wrong that is of no field: a form says it at its first. */
+    formError: failure?.fields.length === 0 ? failure.message : null,
     /** What is wrong with this field. */
     fieldError: (name: string) => {
       const message = failure?.fields.find((field) => field.name === name)?.message;

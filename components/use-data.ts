@@ -58,57 +58,47 @@ export function useData<K extends QueryName>(
   });
 }
 
-/** The audit log, the newest first; older pages are asked for one by one. */
+/** Lists that come in pages, the newest first, and where the next page goes on. */
+interface Paged {
+  audit: "after";
+  enrollments: "after";
+  events: "before";
+}
+
+/** Such a list; older pages are asked for one by one. */
+function usePages<K extends keyof Paged>(
+  name: K,
+  input: QueryInput<K>,
+  from: Paged[K],
+  options: { keep?: boolean } = {},
+) {
+  const query = useInfiniteQuery<
+    QueryOutput<K>,
+    DataError,
+    InfiniteData<QueryOutput<K>>,
+    QueryKey,
+    string | null
+  >({
+    queryKey: [name, input],
+    queryFn: ({ pageParam, signal }) =>
+      fetchData(name, pageParam ? { ...input, [from]: pageParam } : input, signal),
+    initialPageParam: null,
+    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
+    placeholderData: options.keep ? keepPreviousData : undefined,
+  });
+  const rows = query.data?.pages.flatMap((page) => page.rows as QueryOutput<K>["rows"][number][]);
+  return { ...query, rows };
+}
+
+/** The audit log. */
 export function useAudit(input: QueryInput<"audit">) {
-  const query = useInfiniteQuery<
-    QueryOutput<"audit">,
-    DataError,
-    InfiniteData<QueryOutput<"audit">>,
-    QueryKey,
-    string | null
-  >({
-    queryKey: ["audit", input],
-    queryFn: ({ pageParam, signal }) =>
-      fetchData("audit", pageParam ? { ...input, after: pageParam } : input, signal),
-    initialPageParam: null,
-    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
-    placeholderData: keepPreviousData,
-  });
-  const pages = query.data?.pages;
-  return {
-    ...query,
-    rows: pages?.flatMap((page) => page.rows),
-    names: Object.assign({}, ...(pages ?? []).map((page) => page.names)) as Record<string, string>,
-  };
+  const query = usePages("audit", input, "after", { keep: true });
+  const names = Object.assign({}, ...(query.data?.pages ?? []).map((page) => page.names));
+  return { ...query, names: names as Record<string, string> };
 }
 
-/** The devices that the account claims, the newest first; older pages are asked for one by one. */
-export function useEnrollments() {
-  const query = useInfiniteQuery<
-    QueryOutput<"enrollments">,
-    DataError,
-    InfiniteData<QueryOutput<"enrollments">>,
-    QueryKey,
-    string | null
-  >({
-    queryKey: ["enrollments", {}],
-    queryFn: ({ pageParam, signal }) =>
-      fetchData("enrollments", pageParam ? { after: pageParam } : {}, signal),
-    initialPageParam: null,
-    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
-  });
-  return { ...query, rows: query.data?.pages.flatMap((page) => page.rows) };
-}
+/** The devices that the account claims. */
+export const useEnrollments = () => usePages("enrollments", {}, "after");
 
-/** A timeline, the newest first; older pages are asked for one by one. */
-export function useEvents(input: QueryInput<"events">) {
-  const query = useInfiniteQuery({
-    queryKey: ["events", input],
-    queryFn: ({ pageParam, signal }) =>
-      fetchData("events", pageParam ? { ...input, before: pageParam } : input, signal),
-    initialPageParam: null as string | null,
-    getNextPageParam: (last) => (last.more ? (last.rows.at(-1)?.id ?? null) : null),
-    placeholderData: keepPreviousData,
-  });
-  return { ...query, rows: query.data?.pages.flatMap((page) => page.rows) };
-}
+/** A timeline. */
+export const useEvents = (input: QueryInput<"events">) => usePages("events", input, "before", { keep: true });

@@ -1,13 +1,13 @@
 "use client";
 import { Ellipsis, Pencil, Plus, Power, Trash2 } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { changeAccessKey, deleteAccessKey, makeAccessKey } from "@/app/actions";
 import { KeyFacts, KeyTimes } from "../access/key-facts";
 import { ExpiryField, readKeyFields, ScopesField } from "../access/key-fields";
 import { ShownOnce } from "../access/shown-once";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
-import { Confirm, Dialog, DialogActions, DialogClose, FormDialog } from "../ui/dialog";
+import { Confirm, FormDialog } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
 import { Menu, MenuItem, MenuSeparator } from "../ui/menu";
 import { useAct } from "../use-act";
@@ -58,16 +58,16 @@ export function AccessKeys({ application }: { application: Application }) {
 function CreateAccessKey({ application, hidden }: { application: Application; hidden: boolean }) {
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState<{ name: string; key: string } | null>(null);
-  const { act, busy, failure, fieldError, clear } = useAct();
+  const { act, busy, fieldError, formError, clear } = useAct();
 
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const { role: _, ...fields } = readKeyFields(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const { role: _, ...fields } = readKeyFields(form);
     const result = await act(() => makeAccessKey({ applicationId: application.id, ...fields }), {
       stale: ["applications"],
       quiet: "fields",
     });
     if (result) setMade(result.data);
+    return false;
   }
 
   return (
@@ -78,46 +78,39 @@ function CreateAccessKey({ application, hidden }: { application: Application; hi
           New access key
         </Button>
       )}
-      <Dialog
+      <FormDialog
         open={open}
-        onOpenChange={(next) => {
-          setOpen(next);
+        onOpenChange={setOpen}
+        title={made ? `Access key “${made.name}”` : `New access key of “${application.name}”`}
+        action="Make access key"
+        busy={busy}
+        onSubmit={submit}
+        onReset={() => {
           setMade(null);
           clear();
         }}
-        locked={made !== null}
-        title={made ? `Access key “${made.name}”` : `New access key of “${application.name}”`}
+        made={
+          made ? (
+            <ShownOnce
+              secret={made.key}
+              onDone={() => {
+                setOpen(false);
+                setMade(null);
+              }}
+            />
+          ) : null
+        }
       >
-        {made ? (
-          <ShownOnce
-            secret={made.key}
-            onDone={() => {
-              setOpen(false);
-              setMade(null);
-            }}
-          />
-        ) : (
-          <form onSubmit={submit} className="grid gap-4">
-            <Field
-              label="Name"
-              hint="For instance where the program runs."
-              error={fieldError("name") ?? (failure?.fields.length === 0 ? failure.message : null)}
-            >
-              <Input name="name" required maxLength={100} autoFocus autoComplete="off" />
-            </Field>
-            <ExpiryField error={fieldError("expiresAt") ?? fieldError("expiration")} />
-            <ScopesField error={fieldError("scopes")} />
-            <DialogActions>
-              <DialogClose asChild>
-                <Button size="md">Cancel</Button>
-              </DialogClose>
-              <Button type="submit" variant="primary" size="md" busy={busy}>
-                Make access key
-              </Button>
-            </DialogActions>
-          </form>
-        )}
-      </Dialog>
+        <Field
+          label="Name"
+          hint="For instance where the program runs."
+          error={fieldError("name") ?? formError}
+        >
+          <Input name="name" required maxLength={100} autoFocus autoComplete="off" />
+        </Field>
+        <ExpiryField error={fieldError("expiresAt") ?? fieldError("expiration")} />
+        <ScopesField error={fieldError("scopes")} />
+      </FormDialog>
     </>
   );
 }

@@ -1,10 +1,10 @@
 "use client";
 import { Plus } from "lucide-react";
-import { type FormEvent, useState } from "react";
+import { useState } from "react";
 import { makeApplication } from "@/app/actions";
 import { RoleField } from "../access/key-fields";
 import { Button } from "../ui/button";
-import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { FormDialog } from "../ui/dialog";
 import { Field, Input, Textarea } from "../ui/field";
 import { useAct } from "../use-act";
 import { useViewer } from "../viewer";
@@ -52,24 +52,20 @@ export function CreateApplication({ label = "New application" }: { label?: strin
   const { act, busy, fieldError, clear } = useAct();
   if (!administrator) return null;
 
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const fields = readApplication(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const fields = readApplication(form);
     const result = await act(() => makeApplication(fields), {
       stale: ["applications"],
       quiet: "fields",
       done: `“${fields.name}” is made. It needs an access key now.`,
     });
-    if (result) setOpen(false);
+    return result !== null;
   }
 
   return (
-    <Dialog
+    <FormDialog
       open={open}
-      onOpenChange={(next) => {
-        setOpen(next);
-        clear();
-      }}
+      onOpenChange={setOpen}
       trigger={
         <Button variant="primary" size="md">
           <Plus aria-hidden />
@@ -78,18 +74,12 @@ export function CreateApplication({ label = "New application" }: { label?: strin
       }
       title="New application"
       description="Its subscriptions and its notification channel are its own, whichever of its keys it uses."
+      action="Make application"
+      busy={busy}
+      onSubmit={submit}
+      onReset={clear}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        <ApplicationFields fieldError={fieldError} />
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant="primary" size="md" busy={busy}>
-            Make application
-          </Button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      <ApplicationFields fieldError={fieldError} />
+    </FormDialog>
   );
 }

@@ -5,6 +5,7 @@ import { useQueryStates } from "nuqs";
 import { useState } from "react";
 import type { QueryOutput } from "@/server/portal/queries";
 import { LoadError } from "../load-error";
+import { ShowOlder } from "../show-older";
 import type { Tone } from "../states";
 import { Badge } from "../status";
 import { Ago, At } from "../time";
@@ -24,8 +25,8 @@ const NOTHING = { type: "", actor: "", object: "", from: "", to: "" };
 
 export function AuditLog() {
   const [params, setParams] = useQueryStates(auditParams, { history: "replace", clearOnDefault: true });
-  const { rows, names, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage, isPlaceholderData } =
-    useAudit(auditQuery(params));
+  const query = useAudit(auditQuery(params));
+  const { rows, names, error, refetch, isPlaceholderData } = query;
   const filtered = Object.values(params).some(Boolean);
   if (error && !rows) return <LoadError message={error.message} retry={() => void refetch()} />;
   return (
@@ -70,15 +71,7 @@ export function AuditLog() {
               />
             ))}
           </ol>
-          {hasNextPage ? (
-            <Button
-              className="justify-self-center"
-              busy={isFetchingNextPage}
-              onClick={() => void fetchNextPage()}
-            >
-              Show older
-            </Button>
-          ) : null}
+          <ShowOlder query={query} />
         </>
       )}
     </div>

@@ -51,7 +51,7 @@ interface Controlled {
 }
 
 function ClaimOne({ open, onOpenChange }: Controlled) {
-  const { act, busy, failure, fieldError, clear } = useAct();
+  const { act, busy, fieldError, formError, clear } = useAct();
   async function submit(form: FormData) {
     const enrollmentIdentity = String(form.get("identity")).trim();
     const result = await act(() => claimDevice({ enrollmentIdentity }), {
@@ -72,10 +72,7 @@ function ClaimOne({ open, onOpenChange }: Controlled) {
       onSubmit={submit}
       onReset={clear}
     >
-      <Field
-        label="Enrollment identity"
-        error={fieldError("enrollmentIdentity") ?? (failure?.fields.length === 0 ? failure.message : null)}
-      >
+      <Field label="Enrollment identity" error={fieldError("enrollmentIdentity") ?? formError}>
         <Textarea
           name="identity"
           required

@@ -4,6 +4,7 @@ import Link from "next/link";
 import { giveUpClaim } from "@/app/actions";
 import type { QueryOutput } from "@/server/portal/queries";
 import { LoadError } from "../load-error";
+import { ShowOlder } from "../show-older";
 import { Badge } from "../status";
 import { Ago } from "../time";
 import { Button } from "../ui/button";
@@ -17,7 +18,8 @@ import { AddEnrollmentButtons } from "./add-enrollments";
 type Enrollment = QueryOutput<"enrollments">["rows"][number];
 
 export function EnrollmentList() {
-  const { rows, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useEnrollments();
+  const query = useEnrollments();
+  const { rows, error, refetch } = query;
   if (error && !rows) return <LoadError message={error.message} retry={() => void refetch()} />;
   if (!rows) return <LoadingRows />;
   if (rows.length === 0)
@@ -47,15 +49,7 @@ export function EnrollmentList() {
           ))}
         </ul>
       </Panel>
-      {hasNextPage ? (
-        <Button
-          className="justify-self-center"
-          busy={isFetchingNextPage}
-          onClick={() => void fetchNextPage()}
-        >
-          Show older
-        </Button>
-      ) : null}
+      <ShowOlder query={query} />
     </div>
   );
 }

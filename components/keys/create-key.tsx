@@ -1,11 +1,11 @@
 "use client";
 import { Plus } from "lucide-react";
-import { createContext, type FormEvent, type ReactNode, useContext, useState } from "react";
+import { createContext, type ReactNode, useContext, useState } from "react";
 import { makeKey } from "@/app/actions";
 import { ExpiryField, RoleField, readKeyFields, ScopesField } from "../access/key-fields";
 import { ShownOnce } from "../access/shown-once";
 import { Button } from "../ui/button";
-import { Dialog, DialogActions, DialogClose } from "../ui/dialog";
+import { FormDialog } from "../ui/dialog";
 import { Field, Input } from "../ui/field";
 import { useAct } from "../use-act";
 import { useViewer } from "../viewer";
@@ -30,63 +30,53 @@ export function CreateKey({ children }: { children: ReactNode }) {
   const { administrator } = useViewer();
   const [open, setOpen] = useState(false);
   const [made, setMade] = useState<{ name: string; key: string } | null>(null);
-  const { act, busy, failure, fieldError, clear } = useAct();
+  const { act, busy, fieldError, formError, clear } = useAct();
 
-  async function submit(event: FormEvent<HTMLFormElement>) {
-    event.preventDefault();
-    const fields = readKeyFields(new FormData(event.currentTarget));
+  async function submit(form: FormData) {
+    const fields = readKeyFields(form);
     const result = await act(() => makeKey(fields), { stale: ["keys"], quiet: "fields" });
     if (result) setMade(result.data);
+    return false;
   }
 
   return (
     <OpenContext value={() => setOpen(true)}>
       {children}
-      <Dialog
+      <FormDialog
         open={open}
-        onOpenChange={(next) => {
-          setOpen(next);
-          setMade(null);
-          clear();
-        }}
-        locked={made !== null}
+        onOpenChange={setOpen}
         title={made ? `Key “${made.name}”` : "New API key"}
         description={
           made
             ? undefined
             : "Name it after the program that will use it; one key per program can be taken back alone."
         }
+        action="Make key"
+        busy={busy}
+        onSubmit={submit}
+        onReset={() => {
+          setMade(null);
+          clear();
+        }}
+        made={
+          made ? (
+            <ShownOnce
+              secret={made.key}
+              onDone={() => {
+                setOpen(false);
+                setMade(null);
+              }}
+            />
+          ) : null
+        }
       >
-        {made ? (
-          <ShownOnce
-            secret={made.key}
-            onDone={() => {
-              setOpen(false);
-              setMade(null);
-            }}
-          />
-        ) : (
-          <form onSubmit={submit} className="grid gap-4">
-            <Field
-              label="Name"
-              error={fieldError("name") ?? (failure?.fields.length === 0 ? failure.message : null)}
-            >
-              <Input name="name" required maxLength={100} autoFocus autoComplete="off" />
-            </Field>
-            {administrator ? <RoleField error={fieldError("role")} /> : null}
-            <ExpiryField error={fieldError("expiresAt")} />
-            <ScopesField error={fieldError("scopes")} />
-            <DialogActions>
-              <DialogClose asChild>
-                <Button size="md">Cancel</Button>
-              </DialogClose>
-              <Button type="submit" variant="primary" size="md" busy={busy}>
-                Make key
-              </Button>
-            </DialogActions>
-          </form>
-        )}
-      </Dialog>
+        <Field label="Name" error={fieldError("name") ?? formError}>
+          <Input name="name" required maxLength={100} autoFocus autoComplete="off" />
+        </Field>
+        {administrator ? <RoleField error={fieldError("role")} /> : null}
+        <ExpiryField error={fieldError("expiresAt")} />
+        <ScopesField error={fieldError("scopes")} />
+      </FormDialog>
     </OpenContext>
   );
 }

@@ -2,10 +2,10 @@
 import { DoorClosed, Lightbulb } from "lucide-react";
 import type { QueryOutput } from "@/server/portal/queries";
 import { LoadError } from "../load-error";
+import { ShowOlder } from "../show-older";
 import { Badge } from "../status";
 import { Ago } from "../time";
 import { EventData } from "../timeline";
-import { Button } from "../ui/button";
 import { CopyButton } from "../ui/copy";
 import { EmptyState, LoadingRows, Panel } from "../ui/panel";
 import { useEvents } from "../use-data";
@@ -14,9 +14,10 @@ type Event = QueryOutput<"events">["rows"][number];
 
 /** Everybody who was turned away before becoming a device, with the reason and what may help. */
 export function KnockList() {
-  const { rows, error, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useEvents({
+  const query = useEvents({
     knocks: true,
   });
+  const { rows, error, refetch } = query;
   if (error && !rows) return <LoadError message={error.message} retry={() => void refetch()} />;
   if (!rows) return <LoadingRows />;
   if (rows.length === 0)
@@ -38,15 +39,7 @@ export function KnockList() {
           ))}
         </ul>
       </Panel>
-      {hasNextPage ? (
-        <Button
-          className="justify-self-center"
-          busy={isFetchingNextPage}
-          onClick={() => void fetchNextPage()}
-        >
-          Show older
-        </Button>
-      ) : null}
+      <ShowOlder query={query} />
     </div>
   );
 }

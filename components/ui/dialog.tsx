@@ -77,6 +77,7 @@ export function FormDialog({
   onSubmit,
   onReset,
   onOpenChange,
+  made,
   children,
   ...dialog
 }: {
@@ -93,6 +94,8 @@ export function FormDialog({
   onSubmit: (form: FormData) => Promise<boolean>;
   /** What was said of the last try is void. */
   onReset: () => void;
+  /** Takes the place of the form once there is something that cannot be shown again. */
+  made?: ReactNode;
   children: ReactNode;
 }) {
   async function submit(event: FormEvent<HTMLFormElement>) {
@@ -106,18 +109,21 @@ export function FormDialog({
         onReset();
         onOpenChange(next);
       }}
+      locked={Boolean(made)}
     >
-      <form onSubmit={submit} className="grid gap-4">
-        {children}
-        <DialogActions>
-          <DialogClose asChild>
-            <Button size="md">Cancel</Button>
-          </DialogClose>
-          <Button type="submit" variant={danger ? "danger" : "primary"} size="md" busy={busy}>
-            {action}
-          </Button>
-        </DialogActions>
-      </form>
+      {made || (
+        <form onSubmit={submit} className="grid gap-4">
+          {children}
+          <DialogActions>
+            <DialogClose asChild>
+              <Button size="md">Cancel</Button>
+            </DialogClose>
+            <Button type="submit" variant={danger ? "danger" : "primary"} size="md" busy={busy}>
+              {action}
+            </Button>
+          </DialogActions>
+        </form>
+      )}
     </Dialog>
   );
 }

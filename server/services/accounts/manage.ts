@@ -4,11 +4,10 @@ import { requireEveryScope } from "../api-keys/scopes";
 import { type AuditChange, auditChange } from "../audit/record";
 import { type Context, memberAccount } from "../context";
 import { notFound, ServiceError } from "../errors";
-import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { firstAccountId, requireInstanceAdministrator, seesInstance } from "../instance/operator";
 import { tellGateway, transaction } from "../transaction";
-import { userFacts, userSelect, viewUser } from "../users/get";
+import { insertUser } from "../users/insert";
 import { INVITATION_DAYS, type Invited, invite } from "../users/invitations";
 import { emailField, hashPassword, passwordField } from "../users/password";
 import { uniqueEmail, usernameField } from "../users/rules";
@@ -61,20 +60,6 @@ export async function createAccount(
         data: { id, name, details: JSON.stringify(mergeDetails({}, details)), ...times },
         select: accountSelect,
       });
-      const user = await tx.user.create({
-        data: {
-          id: userId,
-          accountId: id,
-          email,
-          name: administrator.name ?? "",
-          username: administrator.username ?? null,
-          role: "administrator",
-          passwordHash,
-          status: password === undefined ? "ENROLLING" : "ACTIVE",
-          ...times,
-        },
-        select: userSelect,
-      });
       await auditAccount(ctx, tx, {
         action: "account.created",
         objectType: "account",
@@ -82,16 +67,17 @@ export async function createAccount(
         before: null,
         after: accountFacts(accountView(account)),
       });
-      await auditChange(ctx, tx, {
-        action: "user.created",
-        objectType: "user",
-        objectId: userId,
-        before: null,
-        after: userFacts(viewUser(user)),
+      await insertUser(ctx, tx, tell, {
+        id: userId,
         accountId: id,
+        email,
+        name: administrator.name ?? "",
+        username: administrator.username ?? null,
+        role: "administrator",
+        passwordHash,
+        status: password === undefined ? "ENROLLING" : "ACTIVE",
+        ...times,
       });
-      const data = { userId, email, role: "administrator" };
-      tell(await recordEvent(ctx, tx, "user.created", { accountId: id, deviceId: null, data }));
       return password === undefined
         ? invite(ctx, tx, { accountId: id, userId, validForDays: INVITATION_DAYS })
         : null;

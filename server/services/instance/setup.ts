@@ -4,10 +4,9 @@ import { accountFacts, accountSelect, accountView } from "../accounts/get";
 import { auditChange } from "../audit/record";
 import { type Context, requireSystem } from "../context";
 import { ServiceError } from "../errors";
-import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { transaction } from "../transaction";
-import { userFacts, userSelect, viewUser } from "../users/get";
+import { insertUser } from "../users/insert";
 import { emailField, hashPassword, passwordField } from "../users/password";
 import { nameField, validate } from "../validate";
 import { putSetting } from "./settings";
@@ -75,10 +74,6 @@ export async function createFirstAdministrator(
       data: { id: accountId, name: accountName ?? "My account", ...times },
       select: accountSelect,
     });
-    const user = await tx.user.create({
-      data: { id: userId, accountId, email, name: name ?? "", role: "administrator", passwordHash, ...times },
-      select: userSelect,
-    });
     await auditChange(ctx, tx, {
       action: "account.created",
       objectType: "account",
@@ -87,21 +82,15 @@ export async function createFirstAdministrator(
       after: accountFacts(accountView(account)),
       accountId,
     });
-    await auditChange(ctx, tx, {
-      action: "user.created",
-      objectType: "user",
-      objectId: userId,
-      before: null,
-      after: userFacts(viewUser(user)),
+    await insertUser(ctx, tx, tell, {
+      id: userId,
       accountId,
+      email,
+      name: name ?? "",
+      role: "administrator",
+      passwordHash,
+      ...times,
     });
-    tell(
-      await recordEvent(ctx, tx, "user.created", {
-        accountId,
-        deviceId: null,
-        data: { userId, email, role: "administrator" },
-      }),
-    );
   });
   await ctx.db.setting.deleteMany({ where: { key: TOKEN } });
   return { userId, accountId };

@@ -1,12 +1,10 @@
 import { z } from "zod";
 import { requireEveryScope } from "../api-keys/scopes";
-import { auditChange } from "../audit/record";
 import { type Context, requireAdministrator } from "../context";
-import { recordEvent } from "../events/record";
 import { newId } from "../ids";
 import { transaction } from "../transaction";
 import { nameField, validate } from "../validate";
-import { userFacts, userSelect, viewUser } from "./get";
+import { insertUser } from "./insert";
 import { INVITATION_DAYS, type Invited, invite } from "./invitations";
 import { emailField, hashPassword, passwordField } from "./password";
 import { contactField, uniqueEmail, uniqueUsername, usernameField } from "./rules";
@@ -38,36 +36,23 @@ export async function createUser(
   const id = newId(at);
   return uniqueEmail(() =>
     transaction(ctx, async (tx, tell) => {
-      const row = await tx.user.create({
-        data: {
-          ...facts,
-          id,
-          accountId,
-          name: facts.name ?? "",
-          username: facts.username ?? null,
-          phoneNumber: facts.phoneNumber ?? null,
-          address: facts.address ?? null,
-          passwordHash,
-          status: password === undefined ? waiting : "ACTIVE",
-          createdAt: new Date(at),
-          updatedAt: new Date(at),
-        },
-        select: userSelect,
+      await insertUser(ctx, tx, tell, {
+        ...facts,
+        id,
+        accountId,
+        name: facts.name ?? "",
+        username: facts.username ?? null,
+        phoneNumber: facts.phoneNumber ?? null,
+        address: facts.address ?? null,
+        passwordHash,
+        status: password === undefined ? waiting : "ACTIVE",
+        createdAt: new Date(at),
+        updatedAt: new Date(at),
       });
-      await uniqueUsername(tx, accountId, row.username);
-      await auditChange(ctx, tx, {
-        action: "user.created",
-        objectType: "user",
-        objectId: id,
-        before: null,
-        after: userFacts(viewUser(row)),
-      });
-      const { email, role } = facts;
-      const data = { userId: id, email, role };
-      tell(await recordEvent(ctx, tx, "user.created", { accountId, deviceId: null, data }));
+      await uniqueUsername(tx, accountId, facts.username ?? null);
       const invited =
         password === undefined ? await invite(ctx, tx, { accountId, userId: id, validForDays }) : null;
-      return { id, email, invited };
+      return { id, email: facts.email, invited };
     }),
   );
 }
