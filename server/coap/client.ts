@@ -30,7 +30,10 @@ import {
 const DEFAULT_TIMEOUT_MS = 120_000;
 const DEFAULT_BLOCK = 1024;
 const CONTINUE = 0x5f;
+const REQUEST_ENTITY_INCOMPLETE = 0x88;
 const REQUEST_ENTITY_TOO_LARGE = 0x8d;
+/** How often an upload is started over when the peer has lost what it had of it. */
+const UPLOAD_RESTARTS = 2;
 /** A notification this much later than the last one is newer whatever its number [RFC7641 §3.4]. */
 const REORDERING_MS = 128_000;
 /** Room for the header and one block option beside what is measured. */
@@ -323,6 +326,7 @@ class Exchange {
   #parts: Uint8Array[] = [];
   #received = 0;
   #restarted = false;
+  #uploadRestarts = 0;
   /** Observe of the very first answer, which the ones after a restart do not repeat. */
   #observe: number | null = null;
 
@@ -434,6 +438,11 @@ class Exchange {
       return true;
     }
     const rest = this.#body.length - this.#sent - this.#sending;
+    if (message.code === REQUEST_ENTITY_INCOMPLETE && this.#startsOver(rest === 0)) {
+      this.#sent = 0;
+      this.#upload();
+      return true;
+    }
     if (message.code !== CONTINUE && !(rest > 0 && block && codeClass(message.code) === 2)) return false;
     const expected = this.#sent / this.#blockSize;
     if (rest <= 0 || (block && block.num !== expected && block.num * size !== this.#sent)) {
@@ -443,6 +452,17 @@ class Exchange {
     this.#sent += this.#sending;
     if (size < this.#blockSize) this.#blockSize = size;
     this.#upload();
+    return true;
+  }
+
+  /**
+   * Whether an upload that the peer has lost part of begins anew [RFC7959 §2.9.2]. A peer without deduplication also says
+   * so to a last block that comes twice: it may have carried out the request, which only an idempotent one can bear.
+   */
+  #startsOver(last: boolean): boolean {
+    if (!this.#blockwise || this.#uploadRestarts >= UPLOAD_RESTARTS) return false;
+    if (last && (this.request.method === "POST" || this.request.method === "PATCH")) return false;
+    this.#uploadRestarts++;
     return true;
   }
 

@@ -41,10 +41,14 @@ const INTERNAL_ERROR = codeByte("5.00")!;
 interface Remembered {
   messageId: number;
   token: string;
+  /** Of the bytes it came as: what differs in them is another message. */
+  checksum: number;
   expiresAt: number;
   reply: Uint8Array | null;
   /** Set while the request is being handled. */
   pending: Reply | null;
+  /** Hears that the answer was asked for once more. */
+  onrepeated: (() => void) | null;
 }
 
 interface Upload {
@@ -75,12 +79,19 @@ export class ServerRole {
   constructor(readonly session: Session) {}
 
   /** The entry of a message that was taken before. */
-  remembered(messageId: number, token: string): Remembered | null {
+  remembered(messageId: number, token: string, checksum: number): Remembered | null {
     const now = this.session.shared.clock.now();
     for (let at = this.#remembered.length - 1; at >= 0; at--) {
       const entry = this.#remembered[at]!;
-      // A client that begins its ids anew (after a reboot, on plain UDP) sends another token: no repetition.
-      if (entry.messageId === messageId && entry.token === token && entry.expiresAt > now) return entry;
+      // A repetition has the same bytes [RFC7252 §4.2]. A client that begins its ids anew (after a reboot, on plain UDP)
+      // may come to the same id, and even to the same token, with another request.
+      if (
+        entry.messageId === messageId &&
+        entry.token === token &&
+        entry.checksum === checksum &&
+        entry.expiresAt > now
+      )
+        return entry;
     }
     return null;
   }
@@ -88,17 +99,20 @@ export class ServerRole {
   remember(
     message: Message,
     token: string,
+    checksum: number,
     reply: Uint8Array | null,
     pending: Reply | null = null,
   ): Remembered {
     const { shared } = this.session;
     const lifetime = message.type === Type.CON ? shared.exchangeLifetimeMs : shared.nonLifetimeMs;
-    const entry = {
+    const entry: Remembered = {
       messageId: message.messageId,
       token,
+      checksum,
       expiresAt: shared.clock.now() + lifetime,
       reply: null,
       pending,
+      onrepeated: null,
     };
     this.#remembered.push(entry);
     if (reply) this.keep(entry, reply);
@@ -136,8 +150,8 @@ export class ServerRole {
     return busy;
   }
 
-  /** A request, or a repetition of one. */
-  request(message: Message): void {
+  /** A request, or a repetition of one; `checksum` is of the bytes it came as. */
+  request(message: Message, checksum: number): void {
     const { session } = this;
     const token = tokenKey(message.token);
     if (session.reliable) {
@@ -148,18 +162,21 @@ export class ServerRole {
       this.#take(message, token, new Reply(this, message));
       return;
     }
-    const former = this.remembered(message.messageId, token);
+    const former = this.remembered(message.messageId, token, checksum);
     if (former) {
       // A repeated non-confirmable request is ignored, a confirmable one answered as before [RFC7252 §4.5].
       if (message.type !== Type.CON) return;
-      if (former.reply) session.sendRaw(former.reply);
-      else former.pending?.repeated();
+      if (!former.reply) former.pending?.repeated();
+      else {
+        session.sendRaw(former.reply);
+        this.#follow(() => former.onrepeated?.());
+      }
       return;
     }
     // Not remembered, so that its repetition finds room.
     if (this.#pending >= session.shared.limits.maxPending) return;
     const reply = new Reply(this, message);
-    reply.entry = this.remember(message, token, null, reply);
+    reply.entry = this.remember(message, token, checksum, null, reply);
     this.#take(message, token, reply);
   }
 
@@ -318,6 +335,7 @@ export class ServerRole {
       this.#failed(error, reply);
       return;
     }
+    if (reply.entry && response.repeated) reply.entry.onrepeated = response.repeated;
     this.#follow(() => {
       response.sent?.();
       if (observer) response.observe?.(observer);

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import type { Clock, Timer } from "../clock";
 import type { Peer } from "../transport/types";
 import { ClientRole } from "./client";
@@ -213,11 +214,11 @@ export class Session {
 
   #deframe(bytes: Buffer): void {
     if (this.framing === "datagram") {
-      this.#datagram(decodeMessage(bytes));
+      this.#datagram(decodeMessage(bytes), bytes);
       return;
     }
     const fits = this.#reader!.push(bytes, (frame) => {
-      if (this.framing === "shim") this.#datagram(decodeShim(frame));
+      if (this.framing === "shim") this.#datagram(decodeShim(frame), frame);
       else this.#frame(decodeFrame(frame));
       return !this.closed;
     });
@@ -231,7 +232,8 @@ export class Session {
     this.abort(reason);
   }
 
-  #datagram(message: Message | Malformed): void {
+  /** `bytes` are those the message was read from. */
+  #datagram(message: Message | Malformed, bytes: Uint8Array): void {
     if (message instanceof Malformed) {
       this.shared.report(this.peer, `malformed CoAP message: ${message.reason}`);
       // A message that cannot be read is rejected when it is confirmable and else ignored [RFC7252 §4.2, §4.3].
@@ -244,12 +246,13 @@ export class Session {
     }
     switch (codeClass(message.code)) {
       case 0:
-        if (message.type === Type.CON || message.type === Type.NON) this.#server().request(message);
+        if (message.type === Type.CON || message.type === Type.NON)
+          this.#server().request(message, crc32(bytes));
         return;
       case 2:
       case 4:
       case 5:
-        this.#response(message);
+        this.#response(message, bytes);
         return;
       default:
         // Reserved code classes are rejected or ignored [RFC7252 §4.2, §4.3].
@@ -274,7 +277,7 @@ export class Session {
     }
   }
 
-  #response(message: Message): void {
+  #response(message: Message, received: Uint8Array): void {
     const token = tokenKey(message.token);
     if (message.type === Type.ACK) {
       const transmission = this.transmissions?.get(message.messageId);
@@ -286,7 +289,8 @@ export class Session {
     }
     if (message.type === Type.RST) return;
     const server = this.#server();
-    const former = server.remembered(message.messageId, token);
+    const checksum = crc32(received);
+    const former = server.remembered(message.messageId, token, checksum);
     if (former) {
       if (message.type === Type.CON && former.reply) this.sendRaw(former.reply);
       return;
@@ -310,7 +314,7 @@ export class Session {
     }
     // A response or notification nobody waits for is rejected, so that an observer we dropped is ended [RFC7641 §3.6].
     if (message.type === Type.CON || !expected) this.sendRaw(bytes);
-    server.remember(message, token, bytes);
+    server.remember(message, token, checksum, bytes);
     if (expected) this.client?.response(token, message);
   }
 
@@ -323,7 +327,7 @@ export class Session {
     if (message.code === EMPTY_CODE) return;
     switch (codeClass(message.code)) {
       case 0:
-        this.#server().request(message);
+        this.#server().request(message, 0);
         return;
       case 2:
       case 4:

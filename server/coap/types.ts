@@ -73,6 +73,8 @@ export interface OutgoingResponse {
   maxAge?: number;
   /** Runs once the answer was handed to the transport, or cannot be since the connection ended before. */
   sent?: () => void;
+  /** Runs each time the answer was sent once more, since the peer asks again: the one before was lost or is late. */
+  repeated?: () => void;
   /**
    * Takes the observer that a GET with Observe 0 asks to become; called after the answer was sent.
    * Without it, or with an error code, the request is answered like a plain GET.

@@ -119,6 +119,52 @@ describe("upload in blocks", () => {
     expect(b.messages.map((message) => message.code)).toEqual([0x88, 0x5f, 0x88, 0x80]);
   });
 
+  /** A peer that does not know repetitions, and has lost what it had of a body after the last block. */
+  const forgetful = (lost: number) => {
+    let last = 0;
+    return ({ payload }: { payload: Uint8Array }) => {
+      if (++last <= lost) return { code: "4.08" as const };
+      return { code: "2.04" as const, payload: String(payload.length) };
+    };
+  };
+
+  it.each([
+    ["once", 1, "2.04", 6],
+    ["time and again", 9, "4.08", 9],
+  ])("starts a body over that the peer has lost %s", async (_, lost, code, messages) => {
+    const { clock, client, a } = link(forgetful(lost));
+    const answer = client.request(a, { method: "PUT", path: ["0"], payload: bytes(3000) });
+    await clock.advance(100);
+    expect((await answer).code).toBe(code);
+    expect(a.sent).toHaveLength(messages);
+    expect(a.messages.map((message) => blockOf(message, 27)!.num).slice(0, 4)).toEqual([0, 1, 2, 0]);
+  });
+
+  it("does not start over what the peer may have carried out and must not twice", async () => {
+    const { clock, client, a } = link(forgetful(1));
+    const answer = client.request(a, { method: "POST", path: ["0"], payload: bytes(3000) });
+    await clock.advance(100);
+    expect((await answer).code).toBe("4.08");
+    expect(a.sent).toHaveLength(3);
+  });
+
+  it("starts a POST over whose middle the peer has lost", async () => {
+    const { clock, client, a, b } = link(() => ({ code: "2.04" }));
+    const answer = client.request(a, { method: "POST", path: ["0"], payload: bytes(3000) });
+    // The second block finds a peer that knows nothing of the first: it restarted.
+    a.fate = (_, index) => (index === 1 ? [] : [0]);
+    const incomplete = () => {
+      const { messageId, token } = a.messages[1]!;
+      a.onmessage!(wire({ type: Type.ACK, code: 0x88, messageId, token }));
+    };
+    await clock.advance(1);
+    incomplete();
+    await clock.advance(100);
+    expect((await answer).code).toBe("2.04");
+    expect(a.sent).toHaveLength(5);
+    expect(b.messages.map(({ code }) => code)).toEqual([0x5f, 0x5f, 0x5f, 0x44]);
+  });
+
   it("keeps uploads of different resources apart, a bounded number, for a bounded time", async () => {
     const seen: string[] = [];
     const { clock, b } = link((request) => {

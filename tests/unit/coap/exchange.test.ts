@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { CoapEndpoint, CoapFailure, type CoapResponse, type OutgoingResponse, Type } from "@/server/coap";
+import { stringOption } from "@/server/coap/options";
 import { FakePeer } from "@/tests/support/coap-peers";
 import { FakeClock, settle } from "@/tests/support/fake-clock";
 import { deferred, link, wire } from "./helpers";
@@ -252,6 +253,28 @@ describe("deduplication", () => {
     b.onmessage!(wire({ token: Buffer.from("1") }));
     b.onmessage!(wire({ token: Buffer.from("2") }));
     expect(handled).toBe(2);
+  });
+
+  it("takes other bytes with the same id and token for a new request, and the same again for a repetition", () => {
+    const paths: string[] = [];
+    const { b } = link(({ path }) => {
+      paths.push(path.join("/"));
+      return { code: "2.04", payload: path.join("/") };
+    });
+    const to = (path: string) => wire({ code: 2, options: [stringOption(11, path)] });
+    for (const path of ["rd", "dp", "rd", "dp"]) b.onmessage!(to(path));
+    expect(paths).toEqual(["rd", "dp"]);
+    expect(b.messages.map(text)).toEqual(["rd", "dp", "rd", "dp"]);
+  });
+
+  it("tells the handler each time that its answer is asked for once more", () => {
+    let repeated = 0;
+    const { b } = link(() => ({ code: "2.04", repeated: () => void repeated++ }));
+    b.onmessage!(wire({ code: 2 }));
+    expect(repeated).toBe(0);
+    b.onmessage!(wire({ code: 2 }));
+    b.onmessage!(wire({ code: 2 }));
+    expect([repeated, b.sent.length]).toEqual([2, 3]);
   });
 
   it("ignores a repeated non-confirmable request", async () => {
