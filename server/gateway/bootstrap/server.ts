@@ -40,6 +40,13 @@ const LINK_FORMAT = 40;
 const SHORT_SERVER_ID = 1;
 /** A client waits EXCHANGE_LIFETIME (247 s) for the next request; one that does not answer for this long is gone. */
 const STEP_TIMEOUT_MS = 100_000;
+/** How often a request that is not answered is sent, each time with a message ID of its own. */
+const STEP_ATTEMPTS = 2;
+/**
+ * The first request of a session is given up sooner: Pelion's client ignores it, with all its repetitions, when it comes
+ * ahead of the answer to the Bootstrap-Request.
+ */
+const FIRST_STEP_MS = 12_000;
 /** Security modes of /0/x/2 [LwM2M-Core 1.1.1 §E.1]. */
 const MODE_CERTIFICATE = 2;
 const MODE_NOSEC = 3;
@@ -115,6 +122,9 @@ interface Session {
   fresh: boolean;
   cancelled: boolean;
   startedAt: number;
+  steps: Steps;
+  /** What the device had registered before it got its new account: void when that is confirmed. */
+  former: LiveRegistration | null;
 }
 
 /** Most devices that hold a key of an enrolment that broke off are soon back. */
@@ -202,6 +212,8 @@ export class BootstrapServer {
       fresh: created || (pelion && query.deviceId === null && device.identity.startsWith("id:")),
       cancelled: false,
       startedAt: clock.now(),
+      steps: new Steps(peer, this.options.coap(), () => session.cancelled),
+      former: null,
     };
     this.#sessions.set(deviceId, session);
     const before = peer.onclose;
@@ -216,6 +228,7 @@ export class BootstrapServer {
       sent: () => {
         this.#run(session).catch((error) => this.#fail(session, error));
       },
+      repeated: () => session.steps.missed(),
     };
   }
 
@@ -233,9 +246,8 @@ export class BootstrapServer {
 
   async #run(session: Session): Promise<void> {
     const { commit } = this.options;
-    const { device, peer, endpointName, query, mode } = session;
+    const { device, peer, endpointName, query, mode, steps } = session;
     const { accountId, id: deviceId } = device;
-    const steps = new Steps(peer, this.options.coap(), () => session.cancelled);
     const pelion = query.clientVersion !== null;
     const place = pelion ? PELION_PLACE : placeAccount(await discover(steps), SHORT_SERVER_ID);
 
@@ -271,11 +283,20 @@ export class BootstrapServer {
       session.fresh = false;
     }
     if (mode === "est") this.#enrolling.set(peer, session);
-    await steps.take("Finish", {
-      method: "POST",
-      path: ["bs"],
-      ...(pelion && { query: [`iep=${deviceId}`] }),
-    });
+    // From here on the device may register anew, also before its answer is here.
+    session.former = this.options.directory.registrationOf(deviceId) ?? null;
+    device.rebootstrapPending = false;
+    try {
+      await steps.take("Finish", {
+        method: "POST",
+        path: ["bs"],
+        ...(pelion && { query: [`iep=${deviceId}`] }),
+      });
+    } catch (error) {
+      // Who registers with the new account has confirmed it, whatever became of the answer.
+      const since = this.options.directory.registrationOf(deviceId);
+      if (session.cancelled || !since || since === session.former) throw error;
+    }
     if (mode !== "est")
       await this.#finish(session, {
         fingerprint: credentials?.fingerprint ?? null,
@@ -327,18 +348,16 @@ export class BootstrapServer {
   /** The device has everything: what it had registered before is void. */
   async #finish(session: Session, outcome: Outcome): Promise<void> {
     const { commit, clock, directory, timeline, notifier } = this.options;
-    const { device } = session;
+    const { device, former } = session;
     const { accountId, id: deviceId } = device;
     const at = clock.now();
-    const registration = directory.registrationOf(deviceId);
-    // Its Register may be here before the commit is done.
-    device.rebootstrapPending = false;
-    if (registration && directory.removeRegistration(registration)) this.options.onended(registration);
+    const ended = former && directory.removeRegistration(former) ? former : null;
+    if (ended) this.options.onended(ended);
     const rows: Entry[] = [
-      ...(registration
+      ...(ended
         ? [
-            ...clearRegistration({ ...registration, at }),
-            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at)),
+            ...clearRegistration({ ...ended, at }),
+            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(ended, at)),
           ]
         : []),
       [
@@ -371,6 +390,8 @@ export class BootstrapServer {
       data: { reason, ...(step && { step }), ...(code && { code }) },
     });
     if (!(error instanceof StepFailure)) this.options.onerror(error);
+    // A device that hears nothing waits for its own timers, half an hour and more; at the end of its session it starts over.
+    peer.close();
   }
 
   #end(session: Session): void {
@@ -479,6 +500,9 @@ class StepFailure extends Error {
 
 /** Sends the requests of one session, strictly one after the other. */
 class Steps {
+  #first = true;
+  #missed = false;
+
   constructor(
     private readonly peer: Peer,
     private readonly coap: CoapEndpoint,
@@ -486,13 +510,32 @@ class Steps {
   ) {}
 
   async request(step: string, request: CoapRequest) {
-    if (this.cancelled()) throw new StepFailure(step, "another Bootstrap-Request of the device took over");
-    try {
-      return await this.coap.request(this.peer, { timeoutMs: STEP_TIMEOUT_MS, ...request });
-    } catch (error) {
-      if (error instanceof CoapFailure) throw new StepFailure(step, error.message);
-      throw error;
+    const first = this.#first;
+    for (let attempt = 1; ; attempt++) {
+      if (this.cancelled()) throw new StepFailure(step, "another Bootstrap-Request of the device took over");
+      this.#missed = false;
+      const timeoutMs = first && attempt === 1 ? FIRST_STEP_MS : STEP_TIMEOUT_MS;
+      try {
+        const response = await this.coap.request(this.peer, { timeoutMs, ...request });
+        this.#first = false;
+        return response;
+      } catch (error) {
+        if (!(error instanceof CoapFailure)) throw error;
+        // Every request of bootstrap may be carried out twice.
+        const again = error.kind === "timeout" ? attempt < STEP_ATTEMPTS : this.#missed;
+        if (!again) throw new StepFailure(step, error.message);
+      }
     }
+  }
+
+  /**
+   * The device repeats its Bootstrap-Request: it has not had the answer, and may have ignored what was asked of it since.
+   * A new message ID makes it listen.
+   */
+  missed(): void {
+    if (!this.#first || this.cancelled()) return;
+    this.#missed = true;
+    this.coap.forget(this.peer);
   }
 
   /** A request that has to succeed. */

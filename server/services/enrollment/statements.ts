@@ -61,11 +61,16 @@ export interface BootstrappedRow {
   at: number;
 }
 
-/** A device confirmed its LwM2M account: bootstrapped, and whatever it had registered before is void. */
+/**
+ * A device confirmed its LwM2M account. It comes behind the end of what the device had registered before: what is
+ * registered then is new, made before the confirmation was here.
+ */
 export const finishBootstrap: Statement<BootstrappedRow> = {
   name: "device.bootstrapped",
-  order: 30,
-  sql: `UPDATE "Device" SET "state" = 'bootstrapped', "bootstrappedAt" = @at, "lastSeenAt" = @at,
+  order: 55,
+  sql: `UPDATE "Device" SET "bootstrappedAt" = @at, "lastSeenAt" = @at,
+      "state" = CASE WHEN EXISTS (SELECT 1 FROM "Registration" WHERE "deviceId" = @id)
+        THEN "state" ELSE 'bootstrapped' END,
       "deviceKey" = @deviceKey, "connectorExpirationDate" = @connectorExpirationDate,
       "rebootstrapPending" = 0, "updatedAt" = @at
     WHERE "id" = @id`,

@@ -503,6 +503,89 @@ describe("Bootstrap", () => {
     expect(steps(device)).toHaveLength(4);
   });
 
+  it("a late answer to Finish takes nothing from the registration that the device has made meanwhile", async () => {
+    const device = await open("bootstrap");
+    const endpointName = newName();
+    const before = await open();
+    await register(before, endpointName);
+    const former = (await entry(endpointName)).registration?.id;
+    device.answer = ({ code, path }) =>
+      code === "0.01" ? { code: "4.04" } : path === "/bs" ? null : { code: "2.04" };
+    await bootstrap(device, endpointName);
+    const finish = await eventually(() => device.requests.find(({ path }) => path === "/bs"));
+    const next = await open();
+    const { code, location } = await register(next, endpointName);
+    expect(code).toBe("2.01");
+    device.send({ code: "2.04", ack: true, messageId: finish.messageId, token: finish.token });
+    const { id } = await entry(endpointName);
+    await event(id, "bootstrap.finished");
+    expect((await next.ask({ path: location })).code).toBe("2.04");
+    const { state, registration } = await entry(endpointName);
+    expect(state).toBe("registered");
+    expect(`rd/${registration?.id}`).toBe(location);
+    expect(registration?.id).not.toBe(former);
+  });
+
+  it("a device that registers with its new account has confirmed it, though its answer never comes", async () => {
+    const device = await open("bootstrap");
+    const endpointName = newName();
+    device.answer = ({ code, path }) =>
+      code === "0.01" ? { code: "4.04" } : path === "/bs" ? null : { code: "2.04" };
+    await bootstrap(device, endpointName);
+    await eventually(() => device.requests.find(({ path }) => path === "/bs"));
+    const { location } = await register(await open(), endpointName, ["lt=3600"]);
+    const { id } = await entry(endpointName);
+    await eventually(async () => {
+      gateway.clock.jump(20_000);
+      return (await gateway.events(id)).some(({ type }) => type === "bootstrap.finished");
+    });
+    expect(`rd/${(await entry(endpointName)).registration?.id}`).toBe(location);
+    expect(await count(id, "bootstrap.failed")).toBe(0);
+  });
+
+  it("a device that missed the answer to its request is asked anew, with another message ID", async () => {
+    const device = await open("bootstrap");
+    const ignored = new Set<number>();
+    let heard = false;
+    // What comes ahead of the answer is ignored, and so is each repetition of it.
+    device.answer = ({ code, messageId }) => {
+      if (!heard) ignored.add(messageId);
+      return ignored.has(messageId) ? null : code === "0.01" ? { code: "4.04" } : { code: "2.04" };
+    };
+    const endpointName = newName();
+    const ask: Ask = {
+      path: "bs",
+      query: [`ep=${endpointName}`],
+      messageId: 815,
+      token: Buffer.from("lost"),
+    };
+    await device.ask(ask);
+    const { id } = await entry(endpointName);
+    await eventually(() => device.requests.length > 0);
+    heard = true;
+    await device.ask(ask);
+    await event(id, "bootstrap.finished");
+    expect(await count(id, "bootstrap.requested")).toBe(1);
+  });
+
+  it("a request that is never answered is sent once more, with another message ID", async () => {
+    const device = await open("bootstrap");
+    const ids = new Set<number>();
+    device.answer = ({ code, path, messageId }) => {
+      if (path === "/1/0") ids.add(messageId);
+      if (path === "/1/0" && ids.size === 1) return null;
+      return code === "0.01" ? { code: "4.04" } : { code: "2.04" };
+    };
+    const endpointName = newName();
+    await bootstrap(device, endpointName);
+    const { id } = await entry(endpointName);
+    await eventually(async () => {
+      gateway.clock.jump(20_000);
+      return (await gateway.events(id)).some(({ type }) => type === "bootstrap.finished");
+    });
+    expect(ids.size).toBe(2);
+  });
+
   it("a Bootstrap-Pack-Request is told that there is none, so that the device asks as usual", async () => {
     const device = await open("bootstrap");
     expect((await device.ask({ method: "GET", path: "bspack", query: ["ep=somebody"] })).code).toBe("4.04");
