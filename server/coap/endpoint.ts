@@ -29,8 +29,8 @@ const SWEEP_MS = 30_000;
 
 export interface EndpointOptions {
   clock: Clock;
-  /** Answers requests; what it throws is answered 5.00 and reported. */
-  handler: RequestHandler;
+  /** Answers requests; what it throws is answered 5.00 and reported. May also be given to {@link CoapEndpoint.serve}. */
+  handler?: RequestHandler;
   /** Hears in words what a peer or the handler got wrong. */
   onerror?: (peer: Peer, message: string) => void;
   parameters?: Partial<TransmissionParameters>;
@@ -65,7 +65,7 @@ export class CoapEndpoint {
       exchangeLifetimeMs: exchangeLifetime(parameters),
       nonLifetimeMs: nonLifetime(parameters),
       random: options.random ?? Math.random,
-      handler: options.handler,
+      handler: options.handler ?? (() => ({ code: "5.03" })),
       limits,
       report: (peer, message) => options.onerror?.(peer, message),
       sweepLater: (session) => {
@@ -97,6 +97,11 @@ export class CoapEndpoint {
   /** Changes how a peer is treated, for instance once it has told what it is. */
   adjust(peer: Peer, settings: PeerSettings): void {
     this.#sessions.get(peer)?.settings(settings);
+  }
+
+  /** Answers requests from now on, for an endpoint that is needed before what answers can be made. */
+  serve(handler: RequestHandler): void {
+    this.#shared.handler = handler;
   }
 
   /** Sends a request when those before it are done; rejects with {@link CoapFailure}. */

@@ -56,7 +56,7 @@ export interface Shared {
   readonly exchangeLifetimeMs: number;
   readonly nonLifetimeMs: number;
   readonly random: () => number;
-  readonly handler: RequestHandler;
+  handler: RequestHandler;
   readonly limits: Limits;
   report(peer: Peer, message: string): void;
   /** Has {@link ServerRole.sweep} called now and then until it says that nothing is left to expire. */

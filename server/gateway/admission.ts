@@ -13,26 +13,41 @@ import type { Peer } from "@/server/transport";
 import type { DeviceFacts, Directory } from "./directory";
 import { type GatewayIdentity, identityOf } from "./identity";
 import type { TrustBook } from "./trust";
+import type { Turn, Turns } from "./turns";
 
 /** A device that may go on, with the row that makes or refreshes its directory entry. */
-export type Admission =
-  | {
-      ok: true;
-      device: DeviceFacts;
-      created: boolean;
-      /** It had another endpoint name before. */
-      renamed: boolean;
-      endpointName: string;
-      row: EnrollmentRow;
-      /** For {@link claimEntries}; null: it has no certificate of its own, and nobody can have claimed it. */
-      claim: ClaimRow | null;
-      /** It is on its account's list, and had not come before. */
-      claimed: boolean;
-    }
-  | { ok: false; message: string; accountId: string | null; caId: string | null };
+export interface Admission {
+  device: DeviceFacts;
+  created: boolean;
+  /** It takes up an entry whose bootstrap broke off. */
+  leftover: boolean;
+  /** It had another endpoint name before. */
+  renamed: boolean;
+  endpointName: string;
+  row: EnrollmentRow;
+  /** For {@link claimEntries}; null: it has no certificate of its own, and nobody can have claimed it. */
+  claim: ClaimRow | null;
+  /** It is on its account's list, and had not come before. */
+  claimed: boolean;
+  /** The row is on disk: what it changes is known from now on. */
+  written(): void;
+}
+
+/** Why a device may not go on, and who is to know. */
+export interface Refusal {
+  message: string;
+  accountId: string | null;
+  caId: string | null;
+}
+
+/** Runs what a device asks for in its turn. A new device is forgotten again unless {@link Admission.written} was called. */
+export type Proceed<T> = (turn: Turn, admission: Admission) => Promise<T>;
 
 /** What a device is told that somebody suspended. */
 export const SUSPENDED = "The device is suspended: it may come back when somebody resumes it.";
+
+const AGAIN = Symbol("decide again");
+const SUSPENDED_MEANWHILE = Symbol("suspended");
 
 interface Claimed {
   accountId: string;
@@ -49,14 +64,48 @@ export class Admissions {
     private readonly db: PrismaClient,
     private readonly clock: Clock,
     private readonly trust: Pick<TrustBook, "holding" | "soleHolder">,
+    private readonly turns: Turns,
   ) {}
 
-  async admit(peer: Peer, asked: Omit<EnrollmentRequest, "address">): Promise<Admission> {
+  /** Decides who it is, and goes on in the turn of that device; whom nobody knows is turned away with the reason. */
+  async admit<T>(
+    peer: Peer,
+    asked: Omit<EnrollmentRequest, "address">,
+    proceed: Proceed<T>,
+  ): Promise<{ refusal: Refusal } | { refusal: null; value: T }> {
+    for (;;) {
+      const admission = await this.#decide(peer, asked);
+      if ("message" in admission) return { refusal: admission };
+      const { device, created, leftover } = admission;
+      const value = await this.turns.run(device.id, async (turn) => {
+        // While it waited for its turn the entry may have been deleted, or its row may have failed.
+        if (this.directory.byId(device.id) !== device) return AGAIN;
+        if (device.suspended) return SUSPENDED_MEANWHILE;
+        let stored = false;
+        const written = () => {
+          stored = true;
+          admission.written();
+        };
+        try {
+          return { value: await proceed(turn, { ...admission, written }) };
+        } finally {
+          if (!stored && created) this.directory.removeDevice(device.id);
+          else if (!stored && leftover) this.directory.leaveUnfinished(device, peer.remote.address);
+        }
+      });
+      if (value === AGAIN) continue;
+      if (value === SUSPENDED_MEANWHILE)
+        return { refusal: { message: SUSPENDED, accountId: device.accountId, caId: device.caId } };
+      return { refusal: null, ...value };
+    }
+  }
+
+  /** Nothing is awaited between the decision and its return: the turn of a new device is taken with it. */
+  async #decide(peer: Peer, asked: Omit<EnrollmentRequest, "address">): Promise<Admission | Refusal> {
     const identity = identityOf(peer);
     const request = { ...asked, address: peer.remote.address };
     if (identity?.kind === "lwm2m")
       return {
-        ok: false,
         accountId: identity.accountId,
         caId: null,
         message: "It came with its LwM2M certificate: bootstrap needs the certificate it was made with.",
@@ -70,7 +119,7 @@ export class Admissions {
       const owner = identity.accountId
         ? { accountId: identity.accountId, caId: identity.caId }
         : this.#claimant(identity, enrollment);
-      if ("message" in owner) return { ok: false, ...owner };
+      if ("message" in owner) return owner;
       ({ accountId, caId } = owner);
       decision = decideEnrollment(
         { ...identity, ...owner, developer: identity.kind === "developer" },
@@ -81,7 +130,6 @@ export class Admissions {
       const account = await this.#account(request.accountId);
       if (!account)
         return {
-          ok: false,
           accountId: null,
           caId: null,
           message: request.accountId
@@ -91,7 +139,7 @@ export class Admissions {
       accountId = account;
       decision = decideUnsecured(accountId, request, this.directory);
     }
-    if (decision.kind === "refused") return { ok: false, accountId, caId, message: decision.message };
+    if (decision.kind === "refused") return { accountId, caId, message: decision.message };
 
     const { endpointName } = decision;
     const at = this.clock.now();
@@ -115,12 +163,16 @@ export class Admissions {
     });
     if (decision.kind === "known") {
       const device = decision.device as DeviceFacts;
-      if (device.suspended) return { ok: false, accountId, caId, message: SUSPENDED };
+      if (device.suspended) return { accountId, caId, message: SUSPENDED };
       const renamed = device.endpointName !== endpointName;
-      device.endpointName = endpointName;
-      if (caId && device.caId === null && !device.secured) this.directory.adopt(device, caId);
       const row: EnrollmentRow = { ...facts, id: device.id, accountId, identity: device.identity };
-      return { ok: true, device, created: false, renamed, endpointName, row, ...claimOf(device.id) };
+      const written = () => {
+        device.endpointName = endpointName;
+        if (caId && device.caId === null && !device.secured) this.directory.adopt(device, caId);
+      };
+      // Taken at once, so that no other device gets it too.
+      const leftover = this.directory.takeUnfinished(device, peer.remote.address);
+      return { device, created: false, leftover, renamed, endpointName, row, ...claimOf(device.id), written };
     }
     const id = newId(at);
     const device: DeviceFacts = {
@@ -134,10 +186,20 @@ export class Admissions {
       suspended: false,
       endpointType: "",
     };
-    // Taken at once, so that a second request of the same name finds it; the caller gives it back if the rows fail.
+    // Taken at once, so that a second request of the same name finds it and waits for its turn behind this one.
     this.directory.addDevice(device);
     const row: EnrollmentRow = { ...facts, id, accountId, identity: device.identity };
-    return { ok: true, device, created: true, renamed: false, endpointName, row, ...claimOf(id) };
+    const written = () => {};
+    return {
+      device,
+      created: true,
+      leftover: false,
+      renamed: false,
+      endpointName,
+      row,
+      ...claimOf(id),
+      written,
+    };
   }
 
   /** The account that has this certificate on its list, with the device that came by it before. */

@@ -2,6 +2,7 @@ import type { PrismaClient } from "@/server/db";
 import type { EnrollmentDirectory, KnownDevice } from "@/server/services/enrollment/decide";
 import type { RegistrationRow } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
+import { profileOf } from "./profiles";
 
 /** What the gateway keeps in memory of a directory entry. */
 export interface DeviceFacts extends KnownDevice {
@@ -16,20 +17,18 @@ export interface DeviceFacts extends KnownDevice {
 export interface LiveRegistration extends RegistrationRow {
   /** Null: not connected now, after a restart or the loss of its TCP connection. */
   peer: Peer | null;
-  /** Updates carry only new and deleted links (Pelion's client) instead of the whole list. */
-  deltaLinks: boolean;
   /** The timeline row that stands for a run of updates without any change. */
   keepAlive: { eventId: string; count: number; firstAt: number } | null;
   /** What pre-subscriptions were matched against; null: since the restart the device was not heard. */
   presubscribed: { links: string; generation: number } | null;
 }
 
-/**
- * Whether the loss of its connection ended what the device was asked to observe [RFC8323 §7.4]; Pelion's client goes on
- * notifying over the next one.
- */
-export function endsObservations({ peer, deltaLinks }: LiveRegistration): boolean {
-  return !deltaLinks && (peer?.transport === "tcp" || peer?.transport === "tls");
+/** Whether the loss of its connection ended what the device was asked to observe [RFC8323 §7.4]. */
+export function endsObservations(registration: LiveRegistration): boolean {
+  const { peer } = registration;
+  return (
+    !profileOf(registration).keepsObservations && (peer?.transport === "tcp" || peer?.transport === "tls")
+  );
 }
 
 const select = {
@@ -123,7 +122,7 @@ export class Directory implements EnrollmentDirectory {
           updatedAt: row.updatedAt.getTime(),
           expiresAt: Math.max(row.expiresAt.getTime(), notBefore),
           peer: null,
-          deltaLinks: row.id.includes("/"),
+          profile: row.profile === "pelion" ? "pelion" : "standard",
           keepAlive: null,
           presubscribed: null,
         });
@@ -181,12 +180,13 @@ export class Directory implements EnrollmentDirectory {
     this.#unfinished.set(key, ids.add(device.id));
   }
 
-  /** A bootstrap of this device begins. */
-  takeUnfinished(device: DeviceFacts, address: string): void {
+  /** A bootstrap of this device begins; false when its entry was not left unfinished. */
+  takeUnfinished(device: DeviceFacts, address: string): boolean {
     const key = `${device.caId} ${address}`;
     const ids = this.#unfinished.get(key);
-    ids?.delete(device.id);
+    const taken = ids?.delete(device.id) ?? false;
     if (ids?.size === 0) this.#unfinished.delete(key);
+    return taken;
   }
 
   addDevice(facts: DeviceFacts): void {
@@ -229,10 +229,6 @@ export class Directory implements EnrollmentDirectory {
     return this.#registrations.size;
   }
 
-  get deviceCount(): number {
-    return this.#devices.size;
-  }
-
   /** The newest registration of a device; returns the one it replaces. */
   putRegistration(registration: LiveRegistration): LiveRegistration | undefined {
     const former = this.#byDevice.get(registration.deviceId);
@@ -243,9 +239,14 @@ export class Directory implements EnrollmentDirectory {
     return former;
   }
 
+  /** Whether this is the registration of its device, and no newer one has taken its place. */
+  holds(registration: LiveRegistration): boolean {
+    return this.#byDevice.get(registration.deviceId) === registration;
+  }
+
   /** Removes this registration, unless a newer one of the device has taken its place [leshan#625]. */
   removeRegistration(registration: LiveRegistration): boolean {
-    if (this.#byDevice.get(registration.deviceId) !== registration) return false;
+    if (!this.holds(registration)) return false;
     this.#byDevice.delete(registration.deviceId);
     this.#registrations.delete(registration.id);
     return true;

@@ -9,17 +9,18 @@ import {
   type NotificationHandler,
 } from "@/server/coap";
 import type { GroupCommit } from "@/server/db";
-import { ContentFormat, decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
+import { decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
 import { putValue } from "@/server/services/registrations/statements";
 import type { LiveRegistration } from "./directory";
 import type { Presence } from "./presence";
+import { profileOf } from "./profiles";
 
 /** A person waits for the answer. */
 const TIMEOUT_MS = 60_000;
 
 export interface ExchangeOptions {
   clock: Clock;
-  coap: () => CoapEndpoint;
+  coap: CoapEndpoint;
   commit: GroupCommit;
   presence: Presence;
   publish(event: BusEvent): void;
@@ -36,14 +37,14 @@ export class DeviceExchange {
     request: Omit<CoapRequest, "path">,
   ): Promise<CoapResponse> {
     return this.#heed(registration, (peer) =>
-      this.options.coap().request(peer, { ...this.#common(registration, path), ...request }),
+      this.options.coap.request(peer, { ...this.#common(registration, path), ...request }),
     );
   }
 
   /** Sends a request once and hears nothing of it; throws CoapFailure. */
   tell(registration: LiveRegistration, path: Path, request: Omit<CoapRequest, "path">): void {
     if (!registration.peer) throw new CoapFailure("closed", "the device is not connected");
-    this.options.coap().tell(registration.peer, { ...this.#common(registration, path), ...request });
+    this.options.coap.tell(registration.peer, { ...this.#common(registration, path), ...request });
   }
 
   /** Starts to observe a path in the format that suits the device; rejects with CoapFailure. */
@@ -55,12 +56,14 @@ export class DeviceExchange {
     const { accept } = preferred(registration, path);
     const ask = (wish: { accept?: number }) =>
       this.#heed(registration, (peer) =>
-        this.options
-          .coap()
-          .observe(peer, { method: "GET", ...this.#common(registration, path), ...wish }, (notification) => {
+        this.options.coap.observe(
+          peer,
+          { method: "GET", ...this.#common(registration, path), ...wish },
+          (notification) => {
             this.options.presence.heard(registration);
             return onnotification(notification);
-          }),
+          },
+        ),
       );
     if (accept === undefined) return ask({});
     const observation = await ask({ accept });
@@ -91,10 +94,11 @@ export class DeviceExchange {
   }
 
   #common(registration: LiveRegistration, path: Path): Omit<CoapRequest, "method"> {
+    const { blockSize } = profileOf(registration);
     return {
       path: segments(registration, path),
       timeoutMs: TIMEOUT_MS,
-      ...(registration.deltaLinks && { blockSize: 512 }),
+      ...(blockSize !== null && { blockSize }),
     };
   }
 
@@ -120,13 +124,10 @@ export function segments(registration: LiveRegistration, path: Path): string[] {
   return `${registration.rootPath}${path.slice(1)}`.split("/").filter(Boolean);
 }
 
-/**
- * TLV is the one format every version and client knows for any path. Pelion's client has one of its own for each single
- * resource, and calls what its application provides by whatever name was asked for.
- */
+/** The format to ask for where nobody chose one. */
 export function preferred(registration: LiveRegistration, path: Path): { accept?: number } {
-  const single = path.split("/").length === 4 && !resourceDefinition(path)?.multiple;
-  return registration.deltaLinks && single ? {} : { accept: ContentFormat.tlv };
+  const accept = profileOf(registration).accept(path);
+  return accept === null ? {} : { accept };
 }
 
 /** A value as the timeline has it, where a firmware's worth of text would be too much. */

@@ -4,11 +4,12 @@ import { ContentError, ContentFormat, decodeContent, type Path } from "@/server/
 import { type Directory, endsObservations, type LiveRegistration } from "./directory";
 import { type DeviceExchange, nameOf, preferred, segments } from "./exchange";
 import type { Presence } from "./presence";
+import { profileOf } from "./profiles";
 import type { Structures } from "./structures";
 import type { Timeline } from "./timeline";
 
 export interface ObservationOptions {
-  coap: () => CoapEndpoint;
+  coap: CoapEndpoint;
   directory: Directory;
   timeline: Timeline;
   presence: Presence;
@@ -102,7 +103,7 @@ export class Observations {
   /** A registration is over: nothing of it is observed any longer, and nothing that was asked is answered. */
   forget({ deviceId, peer }: Pick<LiveRegistration, "deviceId" | "peer">): void {
     this.#running.delete(deviceId);
-    if (peer) this.options.coap().forget(peer);
+    if (peer) this.options.coap.forget(peer);
   }
 
   /** Tells whoever looks what is observed. */
@@ -113,7 +114,7 @@ export class Observations {
 
   /** Keeps the values that came with the links (`v`, opaque ones in base64), and returns them. */
   takePresented(registration: LiveRegistration, at: number): PathValue[] {
-    if (!registration.deltaLinks) return [];
+    if (!profileOf(registration).presentsResources) return [];
     const { structures, exchange } = this.options;
     const values = structures.of(registration).entries.flatMap(({ path, attributes }) => {
       const text = attributes.get("v");
@@ -135,7 +136,9 @@ export class Observations {
   }
 
   #automatic(registration: LiveRegistration): ReadonlyMap<Path, string> {
-    return registration.deltaLinks ? this.options.structures.of(registration).automatic : NONE;
+    return profileOf(registration).presentsResources
+      ? this.options.structures.of(registration).automatic
+      : NONE;
   }
 
   #adopt(registration: LiveRegistration, path: Path, token: string): void {
@@ -144,7 +147,7 @@ export class Observations {
     const request = this.isAutomatic(registration, path)
       ? null
       : { method: "GET" as const, path: segments(registration, path), ...preferred(registration, path) };
-    const observation = this.options.coap().adopt(peer, token, request, (notification) => {
+    const observation = this.options.coap.adopt(peer, token, request, (notification) => {
       this.options.presence.heard(registration);
       return this.#notified(registration, path, notification);
     });

@@ -29,9 +29,11 @@ import type { Notifier } from "./notifier";
 import { Observations } from "./observations";
 import type { Presence } from "./presence";
 import { presubscribedPaths } from "./presubscriptions";
+import { profileOf } from "./profiles";
 import { endingOf, refusalOf, statusOf } from "./request-plan";
 import type { Structures } from "./structures";
 import type { Timeline } from "./timeline";
+import type { Turns } from "./turns";
 
 const SENML_FORMATS = new Set<number>([ContentFormat.senmlJson, ContentFormat.senmlCbor]);
 /** Devices observed anew at a time after a restart. */
@@ -47,11 +49,19 @@ type Put = GatewayRequests["subscription.put"];
 type Remove = GatewayRequests["subscription.remove"];
 type List = GatewayRequests["subscription.list"];
 
+/** What ends with something that is about to be written: its rows, and what follows when they are on disk or failed. */
+export interface Ended {
+  entries: Entry[];
+  apply(): void;
+  undo(): void;
+}
+
 export interface SubscriptionOptions {
   clock: Clock;
   db: PrismaClient;
-  coap: () => CoapEndpoint;
+  coap: CoapEndpoint;
   directory: Directory;
+  turns: Turns;
   commit: GroupCommit;
   timeline: Timeline;
   presence: Presence;
@@ -99,7 +109,7 @@ export class Subscriptions {
 
   /** Subscribes an owner until the device registers anew. */
   async put(input: Put["input"]): Promise<Put["output"]> {
-    const { directory, structures, commit, clock } = this.options;
+    const { directory, structures, commit, clock, turns } = this.options;
     const { accountId, deviceId, ownerId, path, asyncId, actor = "system" } = input;
     const refuse = (refused: Put["output"]["refused"]) => ({ state: null, refused });
     const device = directory.byId(deviceId);
@@ -111,16 +121,18 @@ export class Subscriptions {
     const pending = this.#interests.get(deviceId)?.pending ?? 0;
     if (!this.#observations.has(deviceId, path) && pending >= MAX_PENDING) return refuse("QUEUE_IS_FULL");
 
-    await commit.add(putSubscription, { ownerId, deviceId, path, at: clock.now() });
-    const current = directory.registrationOf(deviceId);
-    if (!current) return refuse("DEVICE_NOT_FOUND");
-    const interest = this.#in(deviceId);
-    const asked = interest.subscribe(path, ownerId);
-    if (this.#observations.has(deviceId, path)) return { state: "active", refused: null };
-    asked.push({ asyncId, actor });
-    interest.failed.delete(path);
-    this.#ask(current).catch(this.options.onerror);
-    return { state: "pending", refused: null };
+    return turns.run(deviceId, async () => {
+      const current = directory.registrationOf(deviceId);
+      if (!current || directory.byId(deviceId) !== device) return refuse("DEVICE_NOT_FOUND");
+      await commit.add(putSubscription, { ownerId, deviceId, path, at: clock.now() });
+      const interest = this.#in(deviceId);
+      const asked = interest.subscribe(path, ownerId);
+      if (this.#observations.has(deviceId, path)) return { state: "active", refused: null };
+      asked.push({ asyncId, actor });
+      interest.failed.delete(path);
+      this.#ask(current).catch(this.options.onerror);
+      return { state: "pending", refused: null };
+    });
   }
 
   /** Ends subscriptions; those that pre-subscriptions made come again with the next registration. */
@@ -180,14 +192,17 @@ export class Subscriptions {
     }
   }
 
-  /** Rows to be written with a Register: subscriptions end, but who still waits to hear is still to hear. */
-  registering({ deviceId }: LiveRegistration): Entry[] {
-    const entries: Entry[] = [];
+  /** What a Register ends: subscriptions, except of those who still wait to hear. */
+  registering(deviceId: string): Ended {
     const interest = this.#interests.get(deviceId);
-    for (const { path, ownerId, asked } of interest?.subscriptions() ?? [])
-      if (asked.length === 0 && interest?.unsubscribe(path, ownerId))
-        entries.push([removeSubscription, { ownerId, deviceId, path }]);
-    return entries;
+    const over = [...(interest?.subscriptions() ?? [])].filter(({ asked }) => asked.length === 0);
+    return {
+      entries: over.map(({ path, ownerId }) => [removeSubscription, { ownerId, deviceId, path }]),
+      apply: () => {
+        for (const { path, ownerId } of over) interest?.unsubscribe(path, ownerId);
+      },
+      undo: () => {},
+    };
   }
 
   /** A new registration: what is to be observed is observed anew [LwM2M-Core 1.1.1 §6.4.1]. */
@@ -230,23 +245,32 @@ export class Subscriptions {
     this.#observations.forget(registration);
   }
 
-  /**
-   * The device leaves: what was wanted of it is void, as it will be in the database. Returns rows to be written with the
-   * end of its registration, by which whoever waits hears that nothing comes.
-   */
-  ending(registration: Pick<LiveRegistration, "deviceId" | "peer">): Entry[] {
+  /** What ends when the device leaves: all that was wanted of it, and whoever waits hears that nothing comes. */
+  ending(registration: Pick<LiveRegistration, "deviceId" | "peer">): Ended {
     const { directory, notifier } = this.options;
     const { deviceId } = registration;
     const error = directory.byId(deviceId)?.suspended ? "DEVICE_BLOCKED" : "DEVICE_REMOVED_REGISTRATION";
-    const entries: Entry[] = [];
-    for (const { ownerId, asked } of this.#interests.get(deviceId)?.subscriptions() ?? [])
-      for (const { asyncId } of asked.splice(0))
-        entries.push(
+    const interest = this.#interests.get(deviceId);
+    // Taken out at once, so that an answer of the device that comes meanwhile is not a second end.
+    const waiting = [...(interest?.subscriptions() ?? [])].map(({ ownerId, asked }) => ({
+      ownerId,
+      asked,
+      taken: asked.splice(0),
+    }));
+    return {
+      entries: waiting.flatMap(({ ownerId, taken }) =>
+        taken.map(({ asyncId }) =>
           notifier.entry(ownerId, "async-responses", { id: asyncId, status: 429, payload: "", error }),
-        );
-    this.#interests.delete(deviceId);
-    this.#observations.forget(registration);
-    return entries;
+        ),
+      ),
+      apply: () => {
+        if (this.#interests.get(deviceId) === interest) this.#interests.delete(deviceId);
+        this.#observations.forget(registration);
+      },
+      undo: () => {
+        for (const { asked, taken } of waiting) asked.unshift(...taken);
+      },
+    };
   }
 
   /** Whether the device notifies a path by itself, which nobody can begin or end. */
@@ -332,8 +356,8 @@ export class Subscriptions {
     const found = new Map<Path, Set<string>>();
     if (notifier.hasPresubscriptions(accountId)) {
       const structure = structures.of(registration);
-      // Pelion's client lists all it has; of others more may be known.
-      const known = registration.deltaLinks
+      // Of a device that does not list all it has, more may be known.
+      const known = profileOf(registration).presentsResources
         ? []
         : await db.resourceValue.findMany({ where: { deviceId }, select: { path: true } });
       const device = directory.byId(deviceId);

@@ -1,5 +1,8 @@
 import type { Entry, Statement } from "../../db";
 
+/** The kinds of client that are treated differently. */
+export type ProfileName = "standard" | "pelion";
+
 /** A registration as it is written; times in milliseconds since 1970. */
 export interface RegistrationRow {
   id: string;
@@ -12,6 +15,7 @@ export interface RegistrationRow {
   queueMode: 0 | 1;
   rootPath: string;
   objectLinks: string;
+  profile: ProfileName;
   address: string;
   transport: string;
   registeredAt: number;
@@ -24,13 +28,14 @@ export const putRegistration: Statement<RegistrationRow> = {
   name: "registration.put",
   order: 40,
   sql: `INSERT INTO "Registration" ("deviceId", "id", "accountId", "endpointName", "lifetime", "lwm2mVersion", "binding",
-      "queueMode", "rootPath", "objectLinks", "address", "transport", "registeredAt", "updatedAt", "expiresAt")
+      "queueMode", "rootPath", "objectLinks", "profile", "address", "transport", "registeredAt", "updatedAt", "expiresAt")
     VALUES (@deviceId, @id, @accountId, @endpointName, @lifetime, @lwm2mVersion, @binding,
-      @queueMode, @rootPath, @objectLinks, @address, @transport, @registeredAt, @updatedAt, @expiresAt)
+      @queueMode, @rootPath, @objectLinks, @profile, @address, @transport, @registeredAt, @updatedAt, @expiresAt)
     ON CONFLICT ("deviceId") DO UPDATE SET "id" = excluded."id", "accountId" = excluded."accountId",
       "endpointName" = excluded."endpointName", "lifetime" = excluded."lifetime",
       "lwm2mVersion" = excluded."lwm2mVersion", "binding" = excluded."binding", "queueMode" = excluded."queueMode",
-      "rootPath" = excluded."rootPath", "objectLinks" = excluded."objectLinks", "address" = excluded."address",
+      "rootPath" = excluded."rootPath", "objectLinks" = excluded."objectLinks",
+      "profile" = excluded."profile", "address" = excluded."address",
       "transport" = excluded."transport", "registeredAt" = excluded."registeredAt",
       "updatedAt" = excluded."updatedAt", "expiresAt" = excluded."expiresAt"`,
 };

@@ -74,13 +74,13 @@ async function gateway(
     queueMode: options.queueMode ?? 0,
     rootPath: "/",
     objectLinks: "</1/0>,</3/0>,</5/0>,</3303/0/5700>",
+    profile: "standard",
     address: "192.0.2.1:5683",
     transport: options.transport ?? "udp",
     registeredAt: clock.now(),
     updatedAt: clock.now(),
     expiresAt: clock.now() + 10 * DAY,
     peer: connect(),
-    deltaLinks: false,
     keepAlive: null,
     presubscribed: null,
   };
@@ -134,7 +134,7 @@ async function gateway(
   const publish = (event: BusEvent) => void events.push(event);
   const commit = new GroupCommit(db, clock, { onerror: (error) => errors.push(error) });
   const presence = new Presence(clock);
-  const exchange = new DeviceExchange({ clock, coap: () => coap, commit, presence, publish });
+  const exchange = new DeviceExchange({ clock, coap, commit, presence, publish });
   const notifier = new Notifier({ db, clock, commit, publish });
   const timeline = new Timeline(commit, { watched: () => true, publish }, clock);
   const requests = new DeviceRequests({

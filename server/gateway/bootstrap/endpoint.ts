@@ -1,19 +1,7 @@
 import type { Clock } from "@/server/clock";
-import {
-  type CoapEndpoint,
-  CoapFailure,
-  type CoapRequest,
-  type IncomingRequest,
-  type OutgoingResponse,
-} from "@/server/coap";
-import type { Entry, GroupCommit } from "@/server/db";
-import {
-  encodeObjectInstance,
-  encodeResources,
-  type Link,
-  parseLinks,
-  type ResourceValue,
-} from "@/server/lwm2m";
+import type { CoapEndpoint, IncomingRequest, OutgoingResponse } from "@/server/coap";
+import type { GroupCommit } from "@/server/db";
+import { encodeObjectInstance, encodeResources, type ResourceValue } from "@/server/lwm2m";
 import { DerError, type DeviceCertificateIssuer } from "@/server/pki";
 import {
   claimEntries,
@@ -23,30 +11,21 @@ import {
   startBootstrap,
 } from "@/server/services/enrollment/statements";
 import { enrollmentIdentity } from "@/server/services/enrollments/identity";
-import { clearRegistration } from "@/server/services/registrations/statements";
 import type { Peer } from "@/server/transport";
-import { type Admissions, formatAddress } from "../admission";
-import type { DeviceFacts, Directory, LiveRegistration } from "../directory";
+import { type Admission, type Admissions, formatAddress } from "../admission";
+import type { DeviceFacts, Directory } from "../directory";
 import { type CertificateEnrolment, enrolmentAnswer, isEnrolment } from "../est";
 import { identityOf } from "../identity";
-import { endNotice } from "../notices";
-import type { Notifier } from "../notifier";
+import { type Profile, profileOfVersion } from "../profiles";
+import type { Registrations } from "../registration/registrations";
 import type { Timeline } from "../timeline";
+import type { Turns } from "../turns";
 import { type AccountPlace, placeAccount } from "./account";
+import { type BootstrapQuery, type BootstrapSession, StepFailure, Steps } from "./session";
 
 const TLV = 11542;
-const LINK_FORMAT = 40;
 /** Short server id of the LwM2M account that is handed out. */
 const SHORT_SERVER_ID = 1;
-/** A client waits EXCHANGE_LIFETIME (247 s) for the next request; one that does not answer for this long is gone. */
-const STEP_TIMEOUT_MS = 100_000;
-/** How often a request that is not answered is sent, each time with a message ID of its own. */
-const STEP_ATTEMPTS = 2;
-/**
- * The first request of a session is given up sooner: Pelion's client ignores it, with all its repetitions, when it comes
- * ahead of the answer to the Bootstrap-Request.
- */
-const FIRST_STEP_MS = 12_000;
 /** Security modes of /0/x/2 [LwM2M-Core 1.1.1 §E.1]. */
 const MODE_CERTIFICATE = 2;
 const MODE_NOSEC = 3;
@@ -56,14 +35,15 @@ const MODES = { certificate: MODE_CERTIFICATE, est: MODE_EST, nosec: MODE_NOSEC 
 /** Certificate usage of /0/x/15: the CA in /0/x/4 is the trust anchor. */
 const USAGE_TRUST_ANCHOR = 2;
 
-export interface BootstrapOptions {
+export interface BootstrapParts {
   clock: Clock;
-  coap: () => CoapEndpoint;
+  coap: CoapEndpoint;
   directory: Directory;
+  turns: Turns;
+  registrations: Registrations;
   admissions: Admissions;
   commit: GroupCommit;
   timeline: Timeline;
-  notifier: Notifier;
   issuer: DeviceCertificateIssuer;
   enrolment: CertificateEnrolment;
   /** Whether devices of Pelion's kind make their own keys in this account. */
@@ -79,24 +59,11 @@ export interface BootstrapOptions {
   /** Lifetime that is written into /1/x/1, seconds. */
   registrationLifetime(accountId: string): number;
   onchange(device: DeviceFacts, change: "created" | "updated"): void;
-  /** The registration that a device had before it bootstrapped again is void. */
-  onended(registration: LiveRegistration): void;
   /** An error that is no device's fault. */
   onerror(error: unknown): void;
 }
 
-interface BootstrapQuery {
-  endpointName: string | null;
-  accountId: string | null;
-  deviceId: string | null;
-  /** `mccv`: a client of Pelion's kind, which has rules of its own for what may be written how. */
-  clientVersion: string | null;
-}
-
 type Resources = { id: number; value: ResourceValue | Uint8Array }[];
-
-/** Pelion's client keeps its bootstrap account at /0/1 and cannot be asked. */
-const PELION_PLACE: AccountPlace = { securityInstance: 0, serverInstance: 0, lwm2mVersion: "1.0" };
 
 /** What an issued certificate brings into the security object. */
 interface Credentials {
@@ -112,33 +79,18 @@ interface Outcome {
   notAfter: number | null;
 }
 
-interface Session {
-  device: DeviceFacts;
-  endpointName: string;
-  peer: Peer;
-  query: BootstrapQuery;
-  mode: "certificate" | "est" | "nosec";
-  /** Its entry is new, and the device has never heard of its ID. */
-  fresh: boolean;
-  cancelled: boolean;
-  startedAt: number;
-  steps: Steps;
-  /** What the device had registered before it got its new account: void when that is confirmed. */
-  former: LiveRegistration | null;
-}
-
 /** Most devices that hold a key of an enrolment that broke off are soon back. */
 const REMEMBERED_TRAPS = 10_000;
 
 /** Answers Bootstrap-Requests and takes each device through its session [LwM2M-Core 1.1.1 §6.1.7]. */
-export class BootstrapServer {
-  readonly #sessions = new Map<string, Session>();
+export class BootstrapEndpoint {
+  readonly #sessions = new Map<string, BootstrapSession>();
   /** Sessions whose device is to ask for a certificate now. */
-  readonly #enrolling = new WeakMap<Peer, Session>();
+  readonly #enrolling = new WeakMap<Peer, BootstrapSession>();
   /** How many devices, by certificate and address, hold a key of an enrolment which broke off. */
   readonly #trapped = new Map<string, number>();
 
-  constructor(private readonly options: BootstrapOptions) {}
+  constructor(private readonly parts: BootstrapParts) {}
 
   async handle(request: IncomingRequest): Promise<OutgoingResponse> {
     if (isEnrolment(request.path)) return request.method === "POST" ? this.#enrol(request) : { code: "4.05" };
@@ -153,41 +105,48 @@ export class BootstrapServer {
   }
 
   async #start(peer: Peer, query: BootstrapQuery): Promise<OutgoingResponse> {
-    const { admissions, timeline, directory, commit, clock } = this.options;
-    const pelion = query.clientVersion !== null;
-    // It never acknowledges a separate response, and its blocks are half as large as others'.
-    if (pelion) this.options.coap().adjust(peer, { blockSize: 512, piggybackMs: Number.POSITIVE_INFINITY });
-    const admission = await admissions.admit(peer, { ...query, keepsDeviceId: pelion });
-    const from = { address: formatAddress(peer), transport: peer.transport };
-    if (!admission.ok) {
-      const { accountId, caId, message } = admission;
-      const name = query.endpointName ?? identityOf(peer)?.commonName;
-      timeline.knock("bootstrap.refused", `bs ${accountId} ${peer.remote.address} ${message}`, {
-        accountId,
-        deviceId: null,
-        data: {
-          ...from,
-          reason: message,
-          code: "4.03",
-          ...(name && { endpointName: name }),
-          ...(caId && { trustedCertificateId: caId }),
-        },
-      });
-      return { code: "4.03", payload: message };
-    }
+    const { admissions, timeline } = this.parts;
+    const profile = profileOfVersion(query.clientVersion);
+    this.parts.coap.adjust(peer, profile.session);
+    const { keepsDeviceId } = profile.bootstrap;
+    const { refusal, ...done } = await admissions.admit(peer, { ...query, keepsDeviceId }, (_, admission) =>
+      this.#begin(peer, query, profile, admission),
+    );
+    if (!refusal) return (done as { value: OutgoingResponse }).value;
+    const { accountId, caId, message } = refusal;
+    const name = query.endpointName ?? identityOf(peer)?.commonName;
+    timeline.knock("bootstrap.refused", `bs ${accountId} ${peer.remote.address} ${message}`, {
+      accountId,
+      deviceId: null,
+      data: {
+        address: formatAddress(peer),
+        transport: peer.transport,
+        reason: message,
+        code: "4.03",
+        ...(name && { endpointName: name }),
+        ...(caId && { trustedCertificateId: caId }),
+      },
+    });
+    return { code: "4.03", payload: message };
+  }
 
+  /** In the turn of the device. */
+  async #begin(
+    peer: Peer,
+    query: BootstrapQuery,
+    profile: Profile,
+    admission: Admission,
+  ): Promise<OutgoingResponse> {
+    const { timeline, commit, clock } = this.parts;
     const { device, created, endpointName, row, claim, claimed } = admission;
-    directory.takeUnfinished(device, peer.remote.address);
-    try {
-      await commit.addAll([
-        [created ? insertDevice : startBootstrap, row],
-        ...(claim ? claimEntries(claim) : []),
-      ]);
-    } catch (error) {
-      if (created) directory.removeDevice(device.id);
-      throw error;
-    }
+    await commit.addAll([
+      [created ? insertDevice : startBootstrap, row],
+      ...(claim ? claimEntries(claim) : []),
+    ]);
+    admission.written();
+
     const { accountId, id: deviceId } = device;
+    const from = { address: formatAddress(peer), transport: peer.transport };
     timeline.note("bootstrap.requested", {
       accountId,
       deviceId,
@@ -198,21 +157,27 @@ export class BootstrapServer {
       const identity = enrollmentIdentity(claim.fingerprint);
       timeline.note("device.claimed", { accountId, deviceId, data: { identity } });
     }
-    this.options.onchange(device, created ? "created" : "updated");
+    this.parts.onchange(device, created ? "created" : "updated");
 
     // A second authorised request of the device takes over; an answer of the first that comes late is nobody's.
     const former = this.#sessions.get(deviceId);
-    if (former) former.cancelled = true;
-    const session: Session = {
+    if (former) {
+      former.over = true;
+      // Whoever is still there hears that nothing more comes.
+      if (former.peer !== peer) former.peer.close();
+    }
+    const session: BootstrapSession = {
       device,
       endpointName,
       peer,
-      query,
+      profile,
       mode: this.#mode(peer, query, accountId),
-      fresh: created || (pelion && query.deviceId === null && device.identity.startsWith("id:")),
-      cancelled: false,
       startedAt: clock.now(),
-      steps: new Steps(peer, this.options.coap(), () => session.cancelled),
+      steps: new Steps(peer, this.parts.coap, () => session.over),
+      fresh:
+        created ||
+        (profile.bootstrap.keepsDeviceId && query.deviceId === null && device.identity.startsWith("id:")),
+      over: false,
       former: null,
     };
     this.#sessions.set(deviceId, session);
@@ -226,17 +191,21 @@ export class BootstrapServer {
     return {
       code: "2.04",
       sent: () => {
-        this.#run(session).catch((error) => this.#fail(session, error));
+        this.#run(session).catch((error) => {
+          // A device that hears nothing waits for its own timers, half an hour and more; at the end of its session it
+          // starts over.
+          if (this.#fail(session, error)) peer.close();
+        });
       },
       repeated: () => session.steps.missed(),
     };
   }
 
-  #mode(peer: Peer, query: BootstrapQuery, accountId: string): Session["mode"] {
+  #mode(peer: Peer, query: BootstrapQuery, accountId: string): BootstrapSession["mode"] {
     if (!identityOf(peer)) return "nosec";
     // The reference device calls itself by our own name and leaves its key to the server.
     const makesKeys = query.clientVersion !== null && !query.clientVersion.startsWith("gangway-");
-    if (!makesKeys || !this.options.usesEst(accountId)) return "certificate";
+    if (!makesKeys || !this.parts.usesEst(accountId)) return "certificate";
     const trapped = this.#trapped.get(trapKey(peer)) ?? 0;
     if (trapped === 0) return "est";
     if (trapped === 1) this.#trapped.delete(trapKey(peer));
@@ -244,36 +213,27 @@ export class BootstrapServer {
     return "certificate";
   }
 
-  async #run(session: Session): Promise<void> {
-    const { commit } = this.options;
-    const { device, peer, endpointName, query, mode, steps } = session;
+  async #run(session: BootstrapSession): Promise<void> {
+    const { commit, directory } = this.parts;
+    const { device, peer, endpointName, profile, mode, steps } = session;
     const { accountId, id: deviceId } = device;
-    const pelion = query.clientVersion !== null;
-    const place = pelion ? PELION_PLACE : placeAccount(await discover(steps), SHORT_SERVER_ID);
+    const { place: fixed, deletesFirst, serverUri, finishQuery } = profile.bootstrap;
+    const place = fixed ?? placeAccount(await steps.discover(), SHORT_SERVER_ID);
 
     const credentials = mode === "certificate" ? this.#credentials(device, endpointName) : null;
-    const uri = pelion
-      ? `${pelionScheme(this.options.lwm2mUri(peer.transport))}?aid=${accountId}`
-      : this.options.lwm2mUri(peer.transport);
+    const uri = serverUri(this.parts.lwm2mUri(peer.transport), accountId);
     if (credentials) this.#issued(session, credentials, uri);
-    // It checks an account that is already there together with the new one, and refuses both.
-    if (pelion) await steps.take("Delete (/0)", { method: "DELETE", path: ["0"] });
+    if (deletesFirst) await steps.take("Delete (/0)", { method: "DELETE", path: ["0"] });
+    const security = this.#security(uri, place, profile, mode, credentials);
     try {
-      await this.#write(
-        steps,
-        device,
-        pelion,
-        0,
-        place.securityInstance,
-        this.#security(uri, place, mode, credentials),
-      );
+      await this.#write(session, 0, place.securityInstance, security);
     } catch (error) {
       // A key that an interrupted enrolment left on the device makes it refuse the mode for good; with a key from
       // here it is free again.
       if (mode === "est" && error instanceof StepFailure && error.code === "4.00") this.#trap(peer);
       throw error;
     }
-    await this.#write(steps, device, pelion, 1, place.serverInstance, this.#server(peer, accountId, pelion));
+    await this.#write(session, 1, place.serverInstance, this.#server(peer, accountId, profile));
     if (credentials && session.fresh) {
       await commit.add(putCredentials, {
         id: deviceId,
@@ -284,18 +244,14 @@ export class BootstrapServer {
     }
     if (mode === "est") this.#enrolling.set(peer, session);
     // From here on the device may register anew, also before its answer is here.
-    session.former = this.options.directory.registrationOf(deviceId) ?? null;
+    session.former = directory.registrationOf(deviceId) ?? null;
     device.rebootstrapPending = false;
     try {
-      await steps.take("Finish", {
-        method: "POST",
-        path: ["bs"],
-        ...(pelion && { query: [`iep=${deviceId}`] }),
-      });
+      await steps.take("Finish", { method: "POST", path: ["bs"], query: finishQuery(deviceId) });
     } catch (error) {
       // Who registers with the new account has confirmed it, whatever became of the answer.
-      const since = this.options.directory.registrationOf(deviceId);
-      if (session.cancelled || !since || since === session.former) throw error;
+      const since = directory.registrationOf(deviceId);
+      if (session.over || !since || since === session.former) throw error;
     }
     if (mode !== "est")
       await this.#finish(session, {
@@ -308,11 +264,11 @@ export class BootstrapServer {
   async #enrol({ peer, payload }: IncomingRequest): Promise<OutgoingResponse> {
     const session = this.#enrolling.get(peer);
     // Its answer to a refusal is to wait until the connection ends, and then to bootstrap again.
-    if (!session || session.cancelled)
+    if (!session || session.over)
       return { code: "4.03", payload: "There is no bootstrap under way.", sent: () => peer.close() };
     const { device, endpointName } = session;
     try {
-      const enrolled = this.options.enrolment.enrol(payload, {
+      const enrolled = this.parts.enrolment.enrol(payload, {
         deviceId: device.id,
         accountId: device.accountId,
         endpointName,
@@ -333,12 +289,12 @@ export class BootstrapServer {
   }
 
   #issued(
-    session: Session,
+    session: BootstrapSession,
     { fingerprint, notAfter }: { fingerprint: string; notAfter: number },
     uri: string | null,
   ) {
     const { accountId, id: deviceId } = session.device;
-    this.options.timeline.note("bootstrap.credentials-issued", {
+    this.parts.timeline.note("bootstrap.credentials-issued", {
       accountId,
       deviceId,
       data: { fingerprint, notAfter: new Date(notAfter).toISOString(), ...(uri && { serverUri: uri }) },
@@ -346,55 +302,53 @@ export class BootstrapServer {
   }
 
   /** The device has everything: what it had registered before is void. */
-  async #finish(session: Session, outcome: Outcome): Promise<void> {
-    const { commit, clock, directory, timeline, notifier } = this.options;
+  async #finish(session: BootstrapSession, outcome: Outcome): Promise<void> {
+    const { clock, timeline, turns, registrations } = this.parts;
     const { device, former } = session;
     const { accountId, id: deviceId } = device;
     const at = clock.now();
-    const ended = former && directory.removeRegistration(former) ? former : null;
-    if (ended) this.options.onended(ended);
-    const rows: Entry[] = [
-      ...(ended
-        ? [
-            ...clearRegistration({ ...ended, at }),
-            ...notifier.broadcast(accountId, "de-registrations", () => endNotice(ended, at)),
-          ]
-        : []),
-      [
-        finishBootstrap,
-        { id: deviceId, deviceKey: outcome.fingerprint, connectorExpirationDate: outcome.notAfter, at },
-      ],
-    ];
-    await commit.addAll(rows);
-    notifier.written(accountId, rows);
+    const { follow } = await turns.run(deviceId, (turn) =>
+      registrations.end(turn, former, "bootstrapped", {
+        entries: [
+          [
+            finishBootstrap,
+            { id: deviceId, deviceKey: outcome.fingerprint, connectorExpirationDate: outcome.notAfter, at },
+          ],
+        ],
+      }),
+    );
     this.#end(session);
     timeline.note("bootstrap.finished", {
       accountId,
       deviceId,
       data: { durationMs: at - session.startedAt },
     });
-    this.options.onchange(device, "updated");
+    follow();
+    this.parts.onchange(device, "updated");
   }
 
-  #fail(session: Session, error: unknown): void {
+  /** False when it was over already. */
+  #fail(session: BootstrapSession, error: unknown): boolean {
     const { device, peer, fresh } = session;
-    this.#enrolling.delete(peer);
+    if (this.#enrolling.get(peer) === session) this.#enrolling.delete(peer);
+    if (session.over) return false;
     this.#end(session);
-    if (session.cancelled) return;
     if (fresh && device.identity.startsWith("id:"))
-      this.options.directory.leaveUnfinished(device, peer.remote.address);
+      this.parts.directory.leaveUnfinished(device, peer.remote.address);
     const { step, reason, code } = describeFailure(error);
-    this.options.timeline.note("bootstrap.failed", {
-      accountId: device.accountId,
-      deviceId: device.id,
-      data: { reason, ...(step && { step }), ...(code && { code }) },
-    });
-    if (!(error instanceof StepFailure)) this.options.onerror(error);
-    // A device that hears nothing waits for its own timers, half an hour and more; at the end of its session it starts over.
-    peer.close();
+    // A device that was deleted meanwhile has no timeline.
+    if (this.parts.directory.byId(device.id) === device)
+      this.parts.timeline.note("bootstrap.failed", {
+        accountId: device.accountId,
+        deviceId: device.id,
+        data: { reason, ...(step && { step }), ...(code && { code }) },
+      });
+    if (!(error instanceof StepFailure)) this.parts.onerror(error);
+    return true;
   }
 
-  #end(session: Session): void {
+  #end(session: BootstrapSession): void {
+    session.over = true;
     if (this.#sessions.get(session.device.id) === session) this.#sessions.delete(session.device.id);
   }
 
@@ -405,12 +359,12 @@ export class BootstrapServer {
 
   /** A fresh key and certificate; both leave the process with the write and are kept nowhere. */
   #credentials(device: DeviceFacts, endpointName: string): Credentials {
-    const now = this.options.clock.now();
-    const issued = this.options.issuer.issue({
+    const now = this.parts.clock.now();
+    const issued = this.parts.issuer.issue({
       deviceId: device.id,
       accountId: device.accountId,
       endpointName,
-      notAfter: new Date(now + this.options.certificateLifetimeMs),
+      notAfter: new Date(now + this.parts.certificateLifetimeMs),
     });
     if (!issued.privateKey) throw new Error("The issuer made no key.");
     return { ...issued, privateKey: issued.privateKey, notAfter: issued.notAfter.getTime() };
@@ -419,61 +373,61 @@ export class BootstrapServer {
   #security(
     uri: string,
     place: AccountPlace,
-    mode: Session["mode"],
+    profile: Profile,
+    mode: BootstrapSession["mode"],
     credentials: Credentials | null,
   ): Resources {
+    const { trustsCa } = profile.bootstrap;
     const resources: Resources = [
       { id: 0, value: { type: "string", value: uri } },
       { id: 1, value: { type: "boolean", value: false } },
       { id: 2, value: { type: "integer", value: String(MODES[mode]) } },
     ];
-    if (mode === "est") resources.push({ id: 4, value: this.options.serverCa });
+    if (mode === "est") resources.push({ id: 4, value: this.parts.serverCa });
     if (credentials) {
-      // Before 1.1 there is no certificate usage: what stands in resource 4 is the server's own certificate, except for
-      // Pelion's client, which reads it as the CA.
-      const pinned = place !== PELION_PLACE && place.lwm2mVersion === "1.0";
+      // Before 1.1 there is no certificate usage: what stands in resource 4 is the server's own certificate.
+      const pinned = !trustsCa && place.lwm2mVersion === "1.0";
       resources.push(
         { id: 3, value: credentials.certificate },
-        { id: 4, value: pinned ? this.options.lwm2mCertificate : this.options.serverCa },
+        { id: 4, value: pinned ? this.parts.lwm2mCertificate : this.parts.serverCa },
         { id: 5, value: credentials.privateKey },
       );
-      if (!pinned && place !== PELION_PLACE)
+      if (!pinned && !trustsCa)
         resources.push({ id: 15, value: { type: "unsigned", value: String(USAGE_TRUST_ANCHOR) } });
     }
     resources.push({ id: 10, value: { type: "integer", value: String(SHORT_SERVER_ID) } });
     return resources.sort((a, b) => a.id - b.id);
   }
 
-  #server(peer: Peer, accountId: string, pelion: boolean): Resources {
+  #server(peer: Peer, accountId: string, { bootstrap }: Profile): Resources {
     const tcp = peer.transport === "tcp" || peer.transport === "tls";
     return [
       { id: 0, value: { type: "integer", value: String(SHORT_SERVER_ID) } },
-      { id: 1, value: { type: "integer", value: String(this.options.registrationLifetime(accountId)) } },
+      { id: 1, value: { type: "integer", value: String(this.parts.registrationLifetime(accountId)) } },
       { id: 6, value: { type: "boolean", value: true } },
-      // Pelion's client says U over TCP too, and so it was never asked to know T.
-      { id: 7, value: { type: "string", value: tcp && !pelion ? "T" : "U" } },
+      { id: 7, value: { type: "string", value: tcp && bootstrap.knowsTcpBinding ? "T" : "U" } },
     ];
   }
 
   async #write(
-    steps: Steps,
-    device: DeviceFacts,
-    pelion: boolean,
+    { device, profile, steps }: BootstrapSession,
     object: 0 | 1,
     instance: number,
     resources: Resources,
   ): Promise<void> {
     const path = `/${object}/${instance}`;
     const what = object === 0 ? "the LwM2M account" : "the server settings";
-    // Pelion's client wants an object-instance TLV at the object, and drops credentials that come otherwise.
+    const { writesToObject } = profile.bootstrap;
     await steps.take(`writing ${what} (${path})`, {
       method: "PUT",
-      path: pelion ? [String(object)] : [String(object), String(instance)],
+      path: writesToObject ? [String(object)] : [String(object), String(instance)],
       contentFormat: TLV,
-      payload: pelion ? encodeObjectInstance(object, instance, resources) : encodeResources(resources),
-      ...(pelion && { blockSize: 512 }),
+      payload: writesToObject
+        ? encodeObjectInstance(object, instance, resources)
+        : encodeResources(resources),
+      ...(profile.blockSize !== null && { blockSize: profile.blockSize }),
     });
-    this.options.timeline.note("bootstrap.written", {
+    this.parts.timeline.note("bootstrap.written", {
       accountId: device.accountId,
       deviceId: device.id,
       data: { path, what },
@@ -483,84 +437,6 @@ export class BootstrapServer {
 
 /** One device among those that share a certificate, as far as can be told. */
 const trapKey = (peer: Peer) => `${peer.identity?.fingerprint} ${peer.remote.address}`;
-
-/** Pelion's client knows coap and coaps only; UDP or TCP was chosen when it was built. */
-const pelionScheme = (uri: string) => uri.replace("+tcp://", "://");
-
-/** A step of the session that did not work, with the device's own word where it said one. */
-class StepFailure extends Error {
-  constructor(
-    readonly step: string,
-    message: string,
-    readonly code?: string,
-  ) {
-    super(message);
-  }
-}
-
-/** Sends the requests of one session, strictly one after the other. */
-class Steps {
-  #first = true;
-  #missed = false;
-
-  constructor(
-    private readonly peer: Peer,
-    private readonly coap: CoapEndpoint,
-    private readonly cancelled: () => boolean,
-  ) {}
-
-  async request(step: string, request: CoapRequest) {
-    const first = this.#first;
-    for (let attempt = 1; ; attempt++) {
-      if (this.cancelled()) throw new StepFailure(step, "another Bootstrap-Request of the device took over");
-      this.#missed = false;
-      const timeoutMs = first && attempt === 1 ? FIRST_STEP_MS : STEP_TIMEOUT_MS;
-      try {
-        const response = await this.coap.request(this.peer, { timeoutMs, ...request });
-        this.#first = false;
-        return response;
-      } catch (error) {
-        if (!(error instanceof CoapFailure)) throw error;
-        // Every request of bootstrap may be carried out twice.
-        const again = error.kind === "timeout" ? attempt < STEP_ATTEMPTS : this.#missed;
-        if (!again) throw new StepFailure(step, error.message);
-      }
-    }
-  }
-
-  /**
-   * The device repeats its Bootstrap-Request: it has not had the answer, and may have ignored what was asked of it since.
-   * A new message ID makes it listen.
-   */
-  missed(): void {
-    if (!this.#first || this.cancelled()) return;
-    this.#missed = true;
-    this.coap.forget(this.peer);
-  }
-
-  /** A request that has to succeed. */
-  async take(step: string, request: CoapRequest): Promise<void> {
-    const response = await this.request(step, request);
-    if (response.code.startsWith("2.")) return;
-    const words = Buffer.from(response.payload).toString("utf8").slice(0, 200);
-    throw new StepFailure(
-      step,
-      `the device answered ${response.code}${words ? ` (${words})` : ""}`,
-      response.code,
-    );
-  }
-}
-
-/** The client's objects, or null when it does not answer Bootstrap-Discover. */
-async function discover(steps: Steps): Promise<Link[] | null> {
-  const response = await steps.request("Discover", { method: "GET", path: [], accept: LINK_FORMAT });
-  if (response.code !== "2.05") return null;
-  try {
-    return parseLinks(Buffer.from(response.payload).toString("utf8"));
-  } catch {
-    return null;
-  }
-}
 
 function describeFailure(error: unknown): { step?: string; reason: string; code?: string } {
   if (error instanceof StepFailure)

@@ -1,0 +1,116 @@
+import { type CoapEndpoint, CoapFailure, type CoapRequest } from "@/server/coap";
+import { type Link, parseLinks } from "@/server/lwm2m";
+import type { Peer } from "@/server/transport";
+import type { DeviceFacts, LiveRegistration } from "../directory";
+import type { Profile } from "../profiles";
+
+const LINK_FORMAT = 40;
+/** A client waits EXCHANGE_LIFETIME (247 s) for the next request; one that does not answer for this long is gone. */
+const STEP_TIMEOUT_MS = 100_000;
+/** How often a request that is not answered is sent, each time with a message ID of its own. */
+const STEP_ATTEMPTS = 2;
+/**
+ * The first request of a session is given up sooner: Pelion's client ignores it, with all its repetitions, when it comes
+ * ahead of the answer to the Bootstrap-Request.
+ */
+const FIRST_STEP_MS = 12_000;
+
+export interface BootstrapQuery {
+  endpointName: string | null;
+  accountId: string | null;
+  deviceId: string | null;
+  /** `mccv`: the version of Pelion's client library. */
+  clientVersion: string | null;
+}
+
+/** One device on its way through bootstrap. */
+export interface BootstrapSession {
+  readonly device: DeviceFacts;
+  readonly endpointName: string;
+  readonly peer: Peer;
+  readonly profile: Profile;
+  readonly mode: "certificate" | "est" | "nosec";
+  readonly startedAt: number;
+  readonly steps: Steps;
+  /** Its entry is new, and the device has never heard of its ID. */
+  fresh: boolean;
+  /** Another one of the device took over, or it has ended: what comes to an end of it changes nothing any longer. */
+  over: boolean;
+  /** What the device had registered before it got its new account: void when that is confirmed. */
+  former: LiveRegistration | null;
+}
+
+/** A step of the session that did not work, with the device's own word where it said one. */
+export class StepFailure extends Error {
+  constructor(
+    readonly step: string,
+    message: string,
+    readonly code?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Sends the requests of one session, strictly one after the other. */
+export class Steps {
+  #first = true;
+  #missed = false;
+
+  constructor(
+    private readonly peer: Peer,
+    private readonly coap: CoapEndpoint,
+    private readonly over: () => boolean,
+  ) {}
+
+  async request(step: string, request: CoapRequest) {
+    const first = this.#first;
+    for (let attempt = 1; ; attempt++) {
+      if (this.over()) throw new StepFailure(step, "another Bootstrap-Request of the device took over");
+      this.#missed = false;
+      const timeoutMs = first && attempt === 1 ? FIRST_STEP_MS : STEP_TIMEOUT_MS;
+      try {
+        const response = await this.coap.request(this.peer, { timeoutMs, ...request });
+        this.#first = false;
+        return response;
+      } catch (error) {
+        if (!(error instanceof CoapFailure)) throw error;
+        // Every request of bootstrap may be carried out twice.
+        const again = error.kind === "timeout" ? attempt < STEP_ATTEMPTS : this.#missed;
+        if (!again) throw new StepFailure(step, error.message);
+      }
+    }
+  }
+
+  /** A request that has to succeed. */
+  async take(step: string, request: CoapRequest): Promise<void> {
+    const response = await this.request(step, request);
+    if (response.code.startsWith("2.")) return;
+    const words = Buffer.from(response.payload).toString("utf8").slice(0, 200);
+    throw new StepFailure(
+      step,
+      `the device answered ${response.code}${words ? ` (${words})` : ""}`,
+      response.code,
+    );
+  }
+
+  /** The client's objects, or null when it does not answer Bootstrap-Discover. */
+  async discover(): Promise<Link[] | null> {
+    const response = await this.request("Discover", { method: "GET", path: [], accept: LINK_FORMAT });
+    if (response.code !== "2.05") return null;
+    try {
+      return parseLinks(Buffer.from(response.payload).toString("utf8"));
+    } catch {
+      return null;
+    }
+  }
+
+  /**
+   * The device repeats its Bootstrap-Request: it has not had the answer, and may have ignored what was asked of it since.
+   * A new message ID makes it listen.
+   */
+  missed(): void {
+    if (!this.#first || this.over()) return;
+    this.#missed = true;
+    this.coap.forget(this.peer);
+  }
+}
