@@ -5,18 +5,40 @@ import { identityOf } from "./identity";
 import type { Listeners } from "./listeners";
 import type { Parts } from "./parts";
 
+const isOf = (deviceId: string) => (peer: Peer) => {
+  const identity = identityOf(peer);
+  return identity?.kind === "lwm2m" && identity.deviceId === deviceId;
+};
+
+/** Takes up what was deleted from the directory, also while the gateway was not running. */
+export async function takeRemovals(
+  { registrations, turns }: Pick<Parts, "registrations" | "turns">,
+  listeners: Listeners,
+  db: PrismaClient,
+): Promise<void> {
+  const removals = await db.deviceRemoval.findMany({
+    orderBy: { createdAt: "asc" },
+    select: { deviceId: true },
+  });
+  for (const { deviceId } of removals)
+    await turns.run(deviceId, async (turn) => {
+      // Another call may have taken it up meanwhile.
+      const removal = await db.deviceRemoval.findUnique({ where: { deviceId } });
+      if (!removal) return;
+      const { follow } = await registrations.remove(turn, removal);
+      follow();
+      listeners.endSessions(isOf(deviceId));
+    });
+}
+
 /** What the portal asks of the gateway. */
 export function busHandlers(
   parts: Parts,
   listeners: Listeners,
   { db, startedAt }: { db: PrismaClient; startedAt: number },
 ): BusHandlers {
-  const { accounts, directory, notifier, operations, registration, registrations, requests } = parts;
-  const { subscriptions, trust, turns } = parts;
-  const isOf = (deviceId: string) => (peer: Peer) => {
-    const identity = identityOf(peer);
-    return identity?.kind === "lwm2m" && identity.deviceId === deviceId;
-  };
+  const { accounts, directory, notifier, operations, registration, requests } = parts;
+  const { subscriptions, trust } = parts;
   return {
     ping: () => ({
       pid: process.pid,
@@ -58,14 +80,8 @@ export function busHandlers(
       listeners.endSessions(isOf(deviceId));
       return {};
     },
-    "device.removed": async ({ accountId, deviceId }) => {
-      await turns.run(deviceId, async (turn) => {
-        const device = directory.byId(deviceId);
-        if (!device || device.accountId !== accountId) return;
-        const { follow } = await registrations.remove(turn, device);
-        follow();
-        listeners.endSessions(isOf(deviceId));
-      });
+    "device.removed": async () => {
+      await takeRemovals(parts, listeners, db);
       return {};
     },
     "device.request": (input) => requests.enqueue(input),

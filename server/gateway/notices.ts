@@ -25,7 +25,10 @@ export function registrationNotice(
 }
 
 /** JSON of what is told of a deregistration or expiry. */
-export function endNotice({ deviceId, endpointName }: LiveRegistration, at: number): string {
+export function endNotice(
+  { deviceId, endpointName }: Pick<LiveRegistration, "deviceId" | "endpointName">,
+  at: number,
+): string {
   const notice: NotificationBodies["de-registrations"] = {
     uid: newId(at),
     timestamp: at,

@@ -80,7 +80,6 @@ export interface RequestOptions {
 
 /** A request that has not ended. */
 interface Waiting extends RequestRow {
-  accountId: string;
   method: DeviceRequestInput["method"];
   /** Settles when it is on disk. */
   stored: Promise<void>;
@@ -123,17 +122,14 @@ export class DeviceRequests {
         take: LOADED_AT_A_TIME,
       });
       for (const row of rows) {
-        const device = directory.byId(row.deviceId);
-        if (!device) continue;
         const request = this.#join({
           ...row,
           method: row.method as Waiting["method"],
           createdAt: row.createdAt.getTime(),
           expiresAt: row.expiresAt.getTime(),
-          accountId: device.accountId,
         });
         if (!directory.registrationOf(row.deviceId)) this.#end(request, DEVICE_REMOVED);
-        else if (device.suspended) this.#end(request, DEVICE_BLOCKED);
+        else if (directory.byId(row.deviceId)?.suspended) this.#end(request, DEVICE_BLOCKED);
         // It may have been carried out, and nobody will ever tell.
         else if (row.sent) this.#end(request, TIMEOUT);
       }
@@ -182,7 +178,7 @@ export class DeviceRequests {
     if (waiting.length >= QUEUE_LENGTH || bytes > ACCOUNT_BYTES) return { refused: "QUEUE_IS_FULL" };
 
     const sleeps = registration.queueMode === 1;
-    const row: RequestRow & Pick<Waiting, "accountId" | "method"> = {
+    const row: RequestRow & Pick<Waiting, "method"> = {
       ...asked,
       id: newId(now),
       payload,
@@ -257,10 +253,7 @@ export class DeviceRequests {
     }
   }
 
-  #join(
-    row: RequestRow & Pick<Waiting, "accountId" | "method">,
-    stored: Promise<void> = Promise.resolve(),
-  ): Waiting {
+  #join(row: RequestRow & Pick<Waiting, "method">, stored: Promise<void> = Promise.resolve()): Waiting {
     const request: Waiting = {
       ...row,
       stored,

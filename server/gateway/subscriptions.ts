@@ -19,7 +19,12 @@ import {
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
 import { putObservation, removeObservation } from "@/server/services/registrations/statements";
-import { putSubscription, removeSubscription } from "@/server/services/subscriptions/statements";
+import {
+  putPending,
+  putSubscription,
+  removePending,
+  removeSubscription,
+} from "@/server/services/subscriptions/statements";
 import type { TransportKind } from "@/server/transport";
 import { type ApplicationValue, forApplication, ofValue } from "./application-value";
 import type { Directory, LiveRegistration } from "./directory";
@@ -90,10 +95,28 @@ export class Subscriptions {
 
   /** Reads what is wanted of whom, once at the start. */
   async load(): Promise<void> {
-    const { db } = this.options;
+    const { db, directory, commit } = this.options;
     for (const { deviceId, path } of await db.observation.findMany()) this.#in(deviceId).people.add(path);
     for (const { deviceId, path, ownerId } of await db.subscription.findMany())
       this.#in(deviceId).subscribe(path, ownerId);
+    const gone: Entry[] = [];
+    for (const row of await db.pendingSubscription.findMany({ orderBy: { createdAt: "asc" } })) {
+      const { deviceId, path, ownerId, asyncId, actor } = row;
+      if (directory.registrationOf(deviceId))
+        this.#in(deviceId).subscribe(path, ownerId).push({ asyncId, actor });
+      else gone.push(...this.#left(deviceId, ownerId, asyncId));
+    }
+    if (gone.length > 0) await commit.addAll(gone);
+  }
+
+  /** The device is gone for whoever waits. */
+  #left(deviceId: string, ownerId: string, asyncId: string): Entry[] {
+    const { directory, notifier } = this.options;
+    const error = directory.byId(deviceId)?.suspended ? "DEVICE_BLOCKED" : "DEVICE_REMOVED_REGISTRATION";
+    return [
+      [removePending, { asyncId }],
+      notifier.entry(ownerId, "async-responses", { id: asyncId, status: 429, payload: "", error }),
+    ];
   }
 
   /** After a restart: devices whose sessions went on are observed anew, a few at a time. */
@@ -124,10 +147,17 @@ export class Subscriptions {
     return turns.run(deviceId, async () => {
       const current = directory.registrationOf(deviceId);
       if (!current || directory.byId(deviceId) !== device) return refuse("DEVICE_NOT_FOUND");
-      await commit.add(putSubscription, { ownerId, deviceId, path, at: clock.now() });
+      const at = clock.now();
+      const active = this.#observations.has(deviceId, path);
+      await commit.addAll([
+        [putSubscription, { ownerId, deviceId, path, at }],
+        ...(active
+          ? []
+          : [[putPending, { asyncId, ownerId, accountId, deviceId, path, actor, at }] as const]),
+      ]);
       const interest = this.#in(deviceId);
       const asked = interest.subscribe(path, ownerId);
-      if (this.#observations.has(deviceId, path)) return { state: "active", refused: null };
+      if (active) return { state: "active", refused: null };
       asked.push({ asyncId, actor });
       interest.failed.delete(path);
       this.#ask(current).catch(this.options.onerror);
@@ -146,6 +176,19 @@ export class Subscriptions {
       if (!interest || directory.byId(deviceId)?.accountId !== accountId) continue;
       for (const path of interest.pathsOf(ownerId)) {
         if (only !== null && path !== only) continue;
+        // Whoever still waits for the first value hears that it will not come.
+        for (const { ownerId: of, asked } of interest.subscribers(path))
+          if (of === ownerId)
+            for (const { asyncId } of asked.splice(0))
+              entries.push(
+                [removePending, { asyncId }],
+                this.options.notifier.entry(ownerId, "async-responses", {
+                  id: asyncId,
+                  status: 410,
+                  payload: "",
+                  error: "SUBSCRIPTION_REMOVED",
+                }),
+              );
         if (interest.unsubscribe(path, ownerId))
           entries.push([removeSubscription, { ownerId, deviceId, path }]);
         interest.unpresubscribe(path, ownerId);
@@ -153,6 +196,7 @@ export class Subscriptions {
       }
     }
     if (entries.length > 0) await commit.addAll(entries);
+    this.options.notifier.written(accountId, entries);
     for (const { deviceId, path } of ended) this.#release(deviceId, path);
     return { removed: ended.length };
   }
@@ -247,9 +291,7 @@ export class Subscriptions {
 
   /** What ends when the device leaves: all that was wanted of it, and whoever waits hears that nothing comes. */
   ending(registration: Pick<LiveRegistration, "deviceId" | "peer">): Ended {
-    const { directory, notifier } = this.options;
     const { deviceId } = registration;
-    const error = directory.byId(deviceId)?.suspended ? "DEVICE_BLOCKED" : "DEVICE_REMOVED_REGISTRATION";
     const interest = this.#interests.get(deviceId);
     // Taken out at once, so that an answer of the device that comes meanwhile is not a second end.
     const waiting = [...(interest?.subscriptions() ?? [])].map(({ ownerId, asked }) => ({
@@ -259,9 +301,7 @@ export class Subscriptions {
     }));
     return {
       entries: waiting.flatMap(({ ownerId, taken }) =>
-        taken.map(({ asyncId }) =>
-          notifier.entry(ownerId, "async-responses", { id: asyncId, status: 429, payload: "", error }),
-        ),
+        taken.flatMap(({ asyncId }) => this.#left(deviceId, ownerId, asyncId)),
       ),
       apply: () => {
         if (this.#interests.get(deviceId) === interest) this.#interests.delete(deviceId);
@@ -505,7 +545,10 @@ export class Subscriptions {
     const entries: Entry[] = [];
     for (const { ownerId, asked } of subscribers)
       for (const { asyncId, actor } of asked.splice(0)) {
-        entries.push(notifier.entry(ownerId, "async-responses", { id: asyncId, ...answer }));
+        entries.push(
+          [removePending, { asyncId }],
+          notifier.entry(ownerId, "async-responses", { id: asyncId, ...answer }),
+        );
         const about = { accountId, deviceId, actor };
         const reason = answer.error;
         if (reason === undefined) timeline.note("resource.observed", { ...about, data: fact });

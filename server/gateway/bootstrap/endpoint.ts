@@ -450,7 +450,8 @@ function parseQuery(query: readonly string[]): BootstrapQuery | string {
   for (const item of query) {
     const equals = item.indexOf("=");
     const name = equals < 0 ? item : item.slice(0, equals);
-    if (found.has(name)) return `The parameter ${name} is given twice.`;
+    // Pelion's client puts the ID that it has been given into its URI, behind those that it was given before.
+    if (found.has(name) && name !== "iep") return `The parameter ${name} is given twice.`;
     found.set(name, equals < 0 ? "" : item.slice(equals + 1));
   }
   const get = (name: string) => found.get(name) || null;

@@ -1,5 +1,6 @@
 import type { Clock } from "@/server/clock";
 import type { Entry, GroupCommit } from "@/server/db";
+import { settleRemoval } from "@/server/services/devices/statements";
 import {
   markSeen,
   putRegistration,
@@ -31,6 +32,14 @@ export interface RegistrationParts {
   requests: DeviceRequests;
   presence: Presence;
   onchange(device: Pick<DeviceFacts, "id" | "accountId">, change: "created" | "updated"): void;
+}
+
+/** A device that was deleted. */
+export interface Removal {
+  deviceId: string;
+  accountId: string;
+  endpointName: string;
+  registered: boolean;
 }
 
 /** A registration as its Register has it. */
@@ -275,22 +284,24 @@ export class Registrations {
     };
   }
 
-  /** Forgets a device whose entry was deleted, with all that hung on it. */
-  async remove(_turn: Turn, device: DeviceFacts): Promise<Done<void>> {
+  /** Forgets a device whose entry was deleted, and tells whoever waited for it or is to know. */
+  async remove(_turn: Turn, removal: Removal): Promise<Done<void>> {
     const { clock, commit, directory, notifier, subscriptions, requests } = this.parts;
-    const { id: deviceId, accountId } = device;
+    const { deviceId, accountId } = removal;
     const at = clock.now();
+    // Here memory comes behind the disk, so it follows at once.
     const registration = directory.removeDevice(deviceId);
     const left = subscriptions.ending(registration ?? { deviceId, peer: null });
     left.apply();
     requests.left(deviceId);
     const rows: Entry[] = [
       ...left.entries,
-      ...(registration
-        ? notifier.broadcast(accountId, "de-registrations", () => endNotice(registration, at))
+      [settleRemoval, { deviceId }],
+      ...(removal.registered
+        ? notifier.broadcast(accountId, "de-registrations", () => endNotice(removal, at))
         : []),
     ];
-    if (rows.length > 0) await commit.addAll(rows);
+    await commit.addAll(rows);
     notifier.written(accountId, rows);
     return { value: undefined, follow: () => registration?.peer?.close() };
   }

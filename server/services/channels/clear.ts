@@ -10,6 +10,7 @@ export async function clearOwner(tx: Transaction, ownerId: string): Promise<void
   await tx.notification.deleteMany({ where });
   await tx.callbackDelivery.deleteMany({ where });
   await tx.subscription.deleteMany({ where });
+  await tx.pendingSubscription.deleteMany({ where });
   await tx.presubscription.deleteMany({ where });
   await tx.deviceRequest.deleteMany({ where });
 }

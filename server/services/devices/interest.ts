@@ -40,7 +40,7 @@ export async function getDeviceInterest(
   const [owners, requests, subscribers] = await Promise.all([
     ownerNames(ctx),
     ctx.db.deviceRequest.findMany({
-      where: { deviceId, device: { accountId } },
+      where: { deviceId, accountId },
       orderBy: { id: "asc" },
       select: {
         id: true,

@@ -3,6 +3,7 @@ import type { Statement } from "../../db";
 /** A request to a device as it is written; times in milliseconds since 1970. */
 export interface RequestRow {
   id: string;
+  accountId: string;
   deviceId: string;
   ownerId: string;
   asyncId: string;
@@ -20,14 +21,14 @@ export interface RequestRow {
 
 const DEVICE = `EXISTS (SELECT 1 FROM "Device" WHERE "id" = @deviceId)`;
 
-/** Takes a request; of a device that is gone there is nothing to ask. */
+/** Takes a request; it is there until it has an end, whatever becomes of its device. */
 export const putRequest: Statement<RequestRow> = {
   name: "request.put",
   order: 63,
-  sql: `INSERT INTO "DeviceRequest" ("id", "deviceId", "ownerId", "asyncId", "actor", "method", "uri", "accept",
+  sql: `INSERT INTO "DeviceRequest" ("id", "accountId", "deviceId", "ownerId", "asyncId", "actor", "method", "uri", "accept",
       "contentType", "payload", "retriesLeft", "sent", "createdAt", "expiresAt")
-    SELECT @id, @deviceId, @ownerId, @asyncId, @actor, @method, @uri, @accept,
-      @contentType, @payload, @retriesLeft, @sent, @createdAt, @expiresAt WHERE ${DEVICE}`,
+    VALUES (@id, @accountId, @deviceId, @ownerId, @asyncId, @actor, @method, @uri, @accept,
+      @contentType, @payload, @retriesLeft, @sent, @createdAt, @expiresAt)`,
 };
 
 export type RequestProgressRow = Pick<RequestRow, "id" | "retriesLeft" | "sent">;

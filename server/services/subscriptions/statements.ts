@@ -7,6 +7,31 @@ export interface SubscriptionRow {
   at: number;
 }
 
+/** An application that waits for the first value, or for why there is none. */
+export interface PendingRow {
+  asyncId: string;
+  ownerId: string;
+  accountId: string;
+  deviceId: string;
+  path: string;
+  actor: string;
+  at: number;
+}
+
+export const putPending: Statement<PendingRow> = {
+  name: "subscription.pending",
+  order: 64,
+  sql: `INSERT INTO "PendingSubscription" ("asyncId", "ownerId", "accountId", "deviceId", "path", "actor", "createdAt")
+    VALUES (@asyncId, @ownerId, @accountId, @deviceId, @path, @actor, @at) ON CONFLICT DO NOTHING`,
+};
+
+/** It was answered. */
+export const removePending: Statement<Pick<PendingRow, "asyncId">> = {
+  name: "subscription.answered",
+  order: 65,
+  sql: `DELETE FROM "PendingSubscription" WHERE "asyncId" = @asyncId`,
+};
+
 export const removeSubscription: Statement<Omit<SubscriptionRow, "at">> = {
   name: "subscription.remove",
   order: 63,

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { BusEvent } from "@/server/bus/messages";
+import { actAs } from "@/server/services/create-context";
+import { removeDevice } from "@/server/services/devices/remove";
 import { newId } from "@/server/services/ids";
 import { eventually, TestApplication } from "../../support/application";
 import { type Ask, RawDevice } from "../../support/raw-device";
@@ -128,8 +130,7 @@ describe("applications with a channel", () => {
   it("are told of the end when somebody deletes the device", async () => {
     const application = await new TestApplication(gateway).open();
     const { id, endpointName } = await registered();
-    await gateway.db.device.delete({ where: { id } });
-    await gateway.bus.request("device.removed", { accountId: gateway.accountId, deviceId: id });
+    await removeDevice(actAs(gateway.context, { kind: "operator", accountId: gateway.accountId }), { id });
     expect(await application.got("de-registrations")).toMatchObject([
       { ep: id, "original-ep": endpointName },
     ]);

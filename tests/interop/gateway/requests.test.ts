@@ -2,6 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { BusEvent, DeviceRequestInput } from "@/server/bus/messages";
 import { systemClock } from "@/server/clock";
 import { CoapEndpoint, type OutgoingResponse } from "@/server/coap";
+import { actAs } from "@/server/services/create-context";
+import { removeDevice } from "@/server/services/devices/remove";
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
 import { connectDtls, connectTls, type Peer } from "@/server/transport";
@@ -328,8 +330,7 @@ describe("a device that is silent", () => {
     device.answer = () => null;
     await ask({ asyncId: "a" });
     await ask({ asyncId: "b" });
-    await gateway.db.device.delete({ where: { id } });
-    await gateway.bus.request("device.removed", { accountId: gateway.accountId, deviceId: id });
+    await removeDevice(actAs(gateway.context, { kind: "operator", accountId: gateway.accountId }), { id });
     expect(await got(2)).toMatchObject([
       { id: "a", error: "DEVICE_REMOVED_REGISTRATION" },
       { id: "b", error: "DEVICE_REMOVED_REGISTRATION" },

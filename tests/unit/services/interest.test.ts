@@ -23,12 +23,13 @@ async function addOwners(accountId: string) {
   return { application, own, access };
 }
 
-async function addRequest(deviceId: string, ownerId: string, uri: string) {
+async function addRequest(accountId: string, deviceId: string, ownerId: string, uri: string) {
   await bench.clock.advance(1);
   const at = bench.clock.now();
   await bench.db.deviceRequest.create({
     data: {
       id: newId(at),
+      accountId,
       deviceId,
       ownerId,
       asyncId: `async${at}`,
@@ -47,9 +48,9 @@ it("lists the requests that wait for a device, and who they are of", async () =>
   const { a } = bench;
   const { application, own } = await addOwners(a.id);
   const id = await addDevice(bench, a.id);
-  await addRequest(id, own, "/3/0/0");
-  await addRequest(id, application, "/3303/0/5700");
-  await addRequest(id, newId(), "/3/0/1");
+  await addRequest(a.id, id, own, "/3/0/0");
+  await addRequest(a.id, id, application, "/3303/0/5700");
+  await addRequest(a.id, id, newId(), "/3/0/1");
   const { requests } = await getDeviceInterest(a.developer, { id });
   expect(requests.map(({ uri, owner }) => [uri, owner?.kind, owner?.name])).toEqual([
     ["/3/0/0", "apiKey", "nightly"],
