@@ -1,11 +1,15 @@
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint } from "@/server/coap";
 import { connectDtls, connectTcp, connectTls, connectUdp, type Peer } from "@/server/transport";
-import { type Connect, ConnectError, isRefusal } from "./link";
+import { type Connect, ConnectError, type Credentials, isRefusal } from "./link";
+import type { ServerUri } from "./uri";
 
-/** Connections over the real transports, one socket and one CoAP endpoint each. */
-export function networkConnect(clock: Clock): Connect {
-  return async (uri, credentials, events) => {
+/** Opens one connection; rejects with an error that says why in words. */
+export type Dial = (uri: ServerUri, credentials: Credentials | null) => Promise<Peer>;
+
+const dialNetwork =
+  (clock: Clock): Dial =>
+  (uri, credentials) => {
     const dial =
       uri.transport === "tcp"
         ? uri.secure
@@ -14,19 +18,25 @@ export function networkConnect(clock: Clock): Connect {
         : uri.secure
           ? connectDtls
           : connectUdp;
+    return dial({
+      host: uri.host,
+      port: uri.port,
+      ca: credentials ? [credentials.serverCa] : [],
+      ...(credentials && {
+        credentials: { chain: [credentials.certificate], privateKey: credentials.privateKey },
+      }),
+      // A device behind a changing address keeps its session.
+      ...(uri.secure && uri.transport === "udp" && { cid: true }),
+      clock,
+    });
+  };
+
+/** Connections over the real transports, one socket and one CoAP endpoint each. */
+export function networkConnect(clock: Clock, dial: Dial = dialNetwork(clock)): Connect {
+  return async (uri, credentials, events) => {
     let peer: Peer;
     try {
-      peer = await dial({
-        host: uri.host,
-        port: uri.port,
-        ca: credentials ? [credentials.serverCa] : [],
-        ...(credentials && {
-          credentials: { chain: [credentials.certificate], privateKey: credentials.privateKey },
-        }),
-        // A device behind a changing address keeps its session.
-        ...(uri.secure && uri.transport === "udp" && { cid: true }),
-        clock,
-      });
+      peer = await dial(uri, credentials);
     } catch (error) {
       const message = (error as Error).message;
       throw new ConnectError(isRefusal(message) ? "refused" : "unreachable", message);

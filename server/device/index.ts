@@ -1,4 +1,4 @@
-export { type Device, type DeviceOptions, ReferenceDevice } from "./device";
+export { type Device, type DeviceOptions, type DevicePhase, ReferenceDevice } from "./device";
 export { type Connect, ConnectError, type LinkEvents } from "./link";
 export {
   type PelionConnect,

@@ -5,7 +5,7 @@ import type { Config } from "@/server/config";
 import { GroupCommit, type PrismaClient } from "@/server/db";
 import type { Logger } from "@/server/log";
 import type { Context } from "@/server/services/context";
-import { busHandlers } from "./bus-handlers";
+import { busHandlers, takeRemovals } from "./bus-handlers";
 import { identityOf } from "./identity";
 import { startJobs } from "./jobs";
 import { Listeners, networkTransports, type Service, type Transports } from "./listeners";
@@ -22,6 +22,8 @@ export interface GatewayOptions {
   certificateLifetimeMs?: number;
   /** How devices come in; the network by default. */
   transports?: Transports;
+  /** How the portal comes in; a local socket by default. */
+  serveBus?: typeof serveBus;
 }
 
 export interface Gateway {
@@ -57,7 +59,7 @@ async function start(options: GatewayOptions, closers: (() => unknown)[]): Promi
   const handlers = new Promise<BusHandlers>((resolve) => {
     answerWith = resolve;
   });
-  const bus = await serveBus({ path: busPath(config), handlers, log });
+  const bus = await (options.serveBus ?? serveBus)({ path: busPath(config), handlers, log });
   closers.push(() => bus.close());
   const publish = (event: BusEvent) => {
     // What waits for an application has to be delivered, whether anybody is watching or not.
@@ -95,6 +97,7 @@ async function start(options: GatewayOptions, closers: (() => unknown)[]): Promi
   }
   // Devices that were suspended in the meantime, or whose certificate is no longer trusted.
   await registration.expel(directory.registrations());
+  await takeRemovals(parts, listeners, db);
   subscriptions.resume().catch((error) => log.error({ err: error }, "observing failed"));
   closers.push(() => requests.stop());
   requests.resume();

@@ -1,6 +1,6 @@
 import type { BusEvent } from "@/server/bus/messages";
 import type { Clock, Timer } from "@/server/clock";
-import type { Entry, GroupCommit, PrismaClient } from "@/server/db";
+import { type Entry, type GroupCommit, Prisma, type PrismaClient, rowsOf } from "@/server/db";
 import {
   dropNotifications,
   type NotificationRow,
@@ -181,7 +181,10 @@ export class Notifier {
   async #dropOld(): Promise<void> {
     const { db, commit, clock } = this.options;
     const before = clock.now() - QUEUE_AGE_MS;
-    const first = await db.notification.findFirst({ orderBy: { seq: "asc" }, select: { at: true } });
+    const [first] = await rowsOf(db)(
+      { at: "time" },
+      Prisma.sql`SELECT "at" FROM "Notification" ORDER BY "seq" LIMIT 1`,
+    );
     if (!first || first.at.getTime() >= before) return;
     for (;;) {
       const rows = await db.notification.findMany({

@@ -153,6 +153,29 @@ export class DtlsHandshake {
   }
 }
 
+/** Who hears of a handshake on the server's side. */
+export interface DtlsParty extends HandshakeParty {
+  readonly cids: Cids;
+}
+
+/** What the listener needs of one handshake; {@link DtlsHandshake} has OpenSSL do it. */
+export interface ServerHandshake
+  extends Pick<
+    DtlsHandshake,
+    "sentAlert" | "channel" | "withoutCid" | "takeDatagrams" | "checkTimer" | "free"
+  > {
+  readonly ssl: Pick<
+    Ssl,
+    "acceptHello" | "receive" | "send" | "shutdown" | "fault" | "established" | "renegotiating" | "ended"
+  >;
+}
+
+/** Makes the handshakes of one listener; a simulation puts one of its own in OpenSSL's place. */
+export interface ServerHandshakes {
+  begin(party: DtlsParty): ServerHandshake;
+  free(): void;
+}
+
 /** The connection ids of a session, latin1; empty where there is none. */
 export interface Cids {
   /** What our records carry. */

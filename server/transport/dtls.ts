@@ -13,7 +13,13 @@ import {
   plainAlert,
   readClientHello,
 } from "./client-hello";
-import { belongsToHandshake, type Cids, DtlsHandshake } from "./dtls-handshake";
+import {
+  belongsToHandshake,
+  type Cids,
+  DtlsHandshake,
+  type ServerHandshake,
+  type ServerHandshakes,
+} from "./dtls-handshake";
 import { ClientCheck, ReportLimit } from "./handshake";
 import { MAX_RECORD_DATA, SslContext } from "./openssl";
 import { randomId, randomSeed, randomView } from "./random";
@@ -46,6 +52,10 @@ export interface DtlsListenOptions extends SecureListenOptions {
   sessionTtlMs?: number;
   /** Negotiates connection ids with clients that offer them [RFC9146]. */
   cid?: boolean;
+  /** Binds the socket; one of the operating system by default. */
+  bind?: typeof bindUdp;
+  /** Makes the handshakes; OpenSSL does by default. */
+  handshakes?: ServerHandshakes;
 }
 
 const DEFAULT_SESSION_TTL_MS = 7 * 24 * 3_600_000;
@@ -89,7 +99,7 @@ class DtlsCheck extends ClientCheck {
 
 /** What a session has only until it leaves OpenSSL. */
 interface Opening {
-  readonly handshake: DtlsHandshake;
+  readonly handshake: ServerHandshake;
   readonly check: DtlsCheck;
   readonly random: string;
   readonly startedAt: number;
@@ -162,7 +172,7 @@ class DtlsEndpoint implements Listener {
   readonly #handshakes = new Map<string, DtlsSession>();
   /** Complete, but not handed over to the record layer yet. */
   readonly #lingering = new Set<DtlsSession>();
-  readonly #context: SslContext;
+  readonly #makes: ServerHandshakes;
   readonly #clock: Clock;
   readonly #cookies: CookieJar;
   readonly #reports: ReportLimit;
@@ -187,22 +197,18 @@ class DtlsEndpoint implements Listener {
     this.#reports = new ReportLimit(options.clock);
     this.#idleSweep = new Sweep(options.clock, sweepInterval(this.#ttlMs), (now) => this.#dropIdle(now));
     this.#handshakeSweep = new Sweep(options.clock, HANDSHAKE_SWEEP_MS, (now) => this.#checkHandshakes(now));
-    this.#context = new SslContext({
-      kind: "dtls-server",
-      ciphers: options.ciphers,
-      credentials: options.credentials,
-      cid: options.cid ?? true,
-    });
+    this.#makes = options.handshakes ?? opensslHandshakes(options);
   }
 
   async open(): Promise<this> {
     try {
       for (const stored of (await this.options.store?.load()) ?? []) this.#restore(stored);
-      this.#socket = await bindUdp(this.options, (datagram, address, port) =>
+      const { bind = bindUdp } = this.options;
+      this.#socket = await bind(this.options, (datagram, address, port) =>
         this.#receive(datagram, address, port),
       );
     } catch (error) {
-      this.#context.free();
+      this.#makes.free();
       throw error;
     }
     this.#idleSweep.start();
@@ -231,7 +237,7 @@ class DtlsEndpoint implements Listener {
     this.#open = false;
     await Promise.allSettled(this.#writes);
     await this.#socket.close();
-    this.#context.free();
+    this.#makes.free();
   }
 
   // ---- datagrams in
@@ -334,7 +340,7 @@ class DtlsEndpoint implements Listener {
     const now = this.#clock.now();
     const session = new DtlsSession(this, `dtls-${randomId()}`, false, address, port, now);
     const check = new DtlsCheck(this, session);
-    const handshake = new DtlsHandshake(this.#context, check, true);
+    const handshake = this.#makes.begin(check);
     const readThrough = { epoch: 0, top: -1 };
     session.opening = { handshake, check, random: hello.random, startedAt: now, readThrough };
     this.#handshakes.set(key, session);
@@ -732,6 +738,11 @@ class DtlsEndpoint implements Listener {
     };
     this.options.onfailure(failure);
   }
+}
+
+function opensslHandshakes({ ciphers, credentials, cid = true }: DtlsListenOptions): ServerHandshakes {
+  const context = new SslContext({ kind: "dtls-server", ciphers, credentials, cid });
+  return { begin: (party) => new DtlsHandshake(context, party, true), free: () => context.free() };
 }
 
 function fullSequence(epoch: number, sequence: number): bigint {
