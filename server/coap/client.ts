@@ -235,7 +235,7 @@ class Observation implements AdoptedObservation {
       queueMicrotask(() => {
         const held = this.#held ?? [];
         this.#held = null;
-        for (const response of held) this.#hand(response);
+        for (const response of held) this.#hand(response)?.catch(() => {});
       }),
     );
   }
@@ -258,7 +258,9 @@ class Observation implements AdoptedObservation {
 
   notified(message: Message): Promise<void> | undefined {
     const success = codeClass(message.code) === 2;
+    const before = this.#sequence;
     if (success && !this.fresh(message)) return undefined;
+    const sequence = this.#sequence;
     const order = ++this.#arrived;
     const deliver = (response: CoapResponse) => {
       if (order < this.#delivered) return undefined;
@@ -268,8 +270,13 @@ class Observation implements AdoptedObservation {
       return undefined;
     };
     const block = findBlock(message, OptionNumber.BLOCK2);
-    if (!(success && block?.more && this.request)) return deliver(toResponse(message, message.payload));
-    this.role.continue(this.request, message, deliver);
+    if (!(success && block?.more && this.request))
+      return deliver(toResponse(message, message.payload))?.catch((error: unknown) => {
+        // It is not acknowledged, and what is sent again is news.
+        if (this.#sequence === sequence) this.#sequence = before;
+        throw error;
+      });
+    this.role.continue(this.request, message, (response) => void deliver(response)?.catch(() => {}));
     return undefined;
   }
 
@@ -289,7 +296,11 @@ class Observation implements AdoptedObservation {
       );
     try {
       const handled = this.handler(response);
-      return handled instanceof Promise ? handled.then(() => {}, failed) : undefined;
+      if (!(handled instanceof Promise)) return undefined;
+      return handled.catch((error: unknown) => {
+        failed(error);
+        throw error;
+      });
     } catch (error) {
       failed(error);
       return undefined;

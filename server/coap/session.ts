@@ -308,7 +308,12 @@ export class Session {
     if (expected === "observation" && codeClass(message.code) === 2) {
       const handled = this.client?.response(token, message);
       if (message.type !== Type.CON) return;
-      if (handled) void handled.then(() => this.closed || this.sendRaw(bytes));
+      // What could not be taken is not acknowledged, and so comes again.
+      if (handled)
+        void handled.then(
+          () => this.closed || this.sendRaw(bytes),
+          () => {},
+        );
       else this.sendRaw(bytes);
       return;
     }

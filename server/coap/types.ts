@@ -125,6 +125,7 @@ export type AdoptedObservation = Pick<CoapObservation, "token" | "cancel">;
 
 /**
  * Called for every newer notification; an error code is the last one (RFC 7641 §4.2). A confirmable one is acknowledged
- * when the promise that the handler may return has settled: what was acknowledged is not sent again.
+ * when the promise that the handler may return has resolved: what was acknowledged is not sent again, and what the handler
+ * rejects is.
  */
 export type NotificationHandler = (response: CoapResponse) => unknown;

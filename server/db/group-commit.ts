@@ -39,6 +39,10 @@ const RUSH_MS = 25;
 /** …in which notes are gathered for this long: many rows then share the pages they are written to. */
 const RUSH_NOTE_DELAY_MS = 250;
 
+/** Between two tries to write what has to be written. */
+const FIRST_RETRY_MS = 250;
+const MAX_RETRY_MS = 10_000;
+
 /** The rows of one statement; of those with one key only the last. */
 class Rows {
   readonly #keyed: Map<string, object> | null;
@@ -107,6 +111,21 @@ export class GroupCommit {
       this.#units.push({ entries, resolve, reject });
       this.#schedule(this.#units.length >= this.#maxRows ? 0 : this.#delayMs);
     });
+  }
+
+  /**
+   * Like `addAll`, and tries again for as long as the disk is full or busy: for what has happened and cannot be taken
+   * back. Rejects when a row cannot be written at all, or the process ends.
+   */
+  async insist(entries: readonly Entry[]): Promise<void> {
+    for (let wait = FIRST_RETRY_MS; ; wait = Math.min(2 * wait, MAX_RETRY_MS)) {
+      try {
+        return await this.addAll(entries);
+      } catch (error) {
+        if (this.#closed || isOfRow(error)) throw error;
+      }
+      await new Promise<void>((resolve) => this.clock.after(wait, resolve));
+    }
   }
 
   /** Writes the row with the next commit, within a second; of several rows with one key only the last. */

@@ -45,6 +45,12 @@ export class Interest {
     return Array.from(this.#subscribed.get(path) ?? [], ([ownerId, asked]) => ({ ownerId, asked }));
   }
 
+  /** Whether somebody waits for the first value of a path. */
+  isAsked(path: Path): boolean {
+    for (const asked of this.#subscribed.get(path)?.values() ?? []) if (asked.length > 0) return true;
+    return false;
+  }
+
   /** What pre-subscriptions find; returns the paths that nobody of them wants any longer. */
   presubscribe(found: Map<Path, Set<string>>): Path[] {
     const gone = [...this.#presubscribed.keys()].filter((path) => !found.has(path));

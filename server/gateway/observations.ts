@@ -18,6 +18,7 @@ export interface ObservationOptions {
   publish(event: BusEvent): void;
   /** A value of an observed path; what has to be on disk before the device may forget it. */
   onvalue(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined;
+  onerror(error: unknown): void;
   /** The device ended an observation. */
   onended(registration: LiveRegistration, path: Path, response: CoapResponse): void;
 }
@@ -64,7 +65,7 @@ export class Observations {
       // Two may have begun at a time.
       this.#running.get(deviceId)?.get(path)?.cancel();
       this.#put(deviceId, path, observation);
-      this.#take(registration, path, first);
+      this.#take(registration, path, first)?.catch(this.options.onerror);
       return first;
     } finally {
       this.#beginning.delete(key);

@@ -477,7 +477,7 @@ export class DeviceRequests {
       notifier.entry(ownerId, "async-responses", body),
     ];
     commit
-      .addAll(entries)
+      .insist(entries)
       .then(() => notifier.committed(accountId, [ownerId]))
       .catch(this.options.onerror);
   }

@@ -28,7 +28,7 @@ import {
 import type { TransportKind } from "@/server/transport";
 import { type ApplicationValue, forApplication, ofValue } from "./application-value";
 import type { Directory, LiveRegistration } from "./directory";
-import { type DeviceExchange, nameOf } from "./exchange";
+import { type DeviceExchange, nameOf, preferred } from "./exchange";
 import { type Asked, Interest } from "./interest";
 import type { Notifier } from "./notifier";
 import { Observations } from "./observations";
@@ -384,7 +384,8 @@ export class Subscriptions {
   async #satisfy(registration: LiveRegistration, values: readonly PathValue[] = []): Promise<void> {
     if (!registration.presubscribed) await this.#match(registration);
     if (this.options.directory.registrationOf(registration.deviceId) !== registration) return;
-    for (const value of values) this.#tellValue(registration, value, [value.path]);
+    for (const value of values)
+      this.#tellValue(registration, value, [value.path])?.catch(this.options.onerror);
     await this.#ask(registration);
   }
 
@@ -437,7 +438,7 @@ export class Subscriptions {
     const now = this.options.clock.now();
     for (const path of interest.paths())
       if (
-        !this.#observations.has(deviceId, path) &&
+        (!this.#observations.has(deviceId, path) || interest.isAsked(path)) &&
         !this.#observations.begins(deviceId, path) &&
         (interest.failed.get(path) ?? now) <= now
       )
@@ -449,6 +450,11 @@ export class Subscriptions {
     const { directory, clock } = this.options;
     const { deviceId, peer, queueMode } = registration;
     try {
+      // What it notifies by itself, or goes on to notify, is not begun anew; but somebody waits for a value of it.
+      if (this.#observations.has(deviceId, path)) {
+        await this.#readFor(registration, interest, path);
+        return;
+      }
       const response = await this.#observations.begin(registration, path);
       // Nobody may want it any longer.
       if (response.code === "2.05") return this.#release(deviceId, path);
@@ -467,6 +473,26 @@ export class Subscriptions {
     }
   }
 
+  /** Reads what is observed already for those who wait for its first value; rejects with CoapFailure. */
+  async #readFor(registration: LiveRegistration, interest: Interest, path: Path): Promise<void> {
+    const { directory, exchange } = this.options;
+    const ask = (wish: { accept?: number }) =>
+      exchange.request(registration, path, { method: "GET", ...wish });
+    let response = await ask(preferred(registration, path));
+    // Who refuses the format asked for may choose itself.
+    if (response.code === "4.06") response = await ask({});
+    if (directory.registrationOf(registration.deviceId) !== registration) return;
+    const waiting = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
+    if (!response.code.startsWith("2.")) {
+      const answer = { status: statusOf(response.code), payload: "", error: refusalOf(response) };
+      this.#end(registration, path, waiting, answer, response.code);
+      return;
+    }
+    const value = forApplication(path, response, registration.rootPath);
+    const answer = { status: 200, ...value, "max-age": response.maxAge ?? MAX_AGE_S };
+    this.#insist(registration, this.#answers(registration, path, waiting, answer));
+  }
+
   /** Ends an observation that nobody wants. */
   async #release(deviceId: string, path: Path): Promise<void> {
     if (!this.#interests.get(deviceId)?.has(path)) await this.#observations.end(deviceId, path);
@@ -480,16 +506,11 @@ export class Subscriptions {
     const value = forApplication(path, content, registration.rootPath);
     const maxAge = content.maxAge ?? MAX_AGE_S;
     const answered = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
-    const entries = this.#answers(registration, path, answered, {
-      status: 200,
-      ...value,
-      "max-age": maxAge,
-    });
+    const answer = { status: 200, ...value, "max-age": maxAge };
+    this.#insist(registration, this.#answers(registration, path, answered, answer));
     const told = owners.filter((id) => !answered.some(({ ownerId }) => ownerId === id));
-    return this.#write(registration, [
-      ...entries,
-      ...this.#notices(registration, path, told, value, maxAge, this.options.clock.now()),
-    ]);
+    const at = this.options.clock.now();
+    return this.#write(registration, this.#notices(registration, path, told, value, maxAge, at));
   }
 
   /** Tells a value that came by itself to everybody who wants one of these paths. */
@@ -599,17 +620,24 @@ export class Subscriptions {
       this.#interests.get(deviceId)?.unsubscribe(path, ownerId);
       entries.push([removeSubscription, { ownerId, deviceId, path }]);
     }
-    this.#write(registration, entries);
+    this.#insist(registration, entries);
   }
 
-  /** Resolves when they are on disk, or could not be written. */
+  /** Resolves when they are on disk. */
   #write({ accountId }: LiveRegistration, entries: readonly Entry[]): Promise<void> | undefined {
     if (entries.length === 0) return undefined;
     const { commit, notifier } = this.options;
-    return commit
-      .addAll(entries)
+    return commit.addAll(entries).then(() => notifier.written(accountId, entries));
+  }
+
+  /** Writes the ends of what is over in memory already, as soon as the disk takes them. */
+  #insist({ accountId }: LiveRegistration, entries: readonly Entry[]): void {
+    if (entries.length === 0) return;
+    const { commit, notifier, onerror } = this.options;
+    commit
+      .insist(entries)
       .then(() => notifier.written(accountId, entries))
-      .catch(this.options.onerror);
+      .catch(onerror);
   }
 }
 

@@ -31,6 +31,8 @@ export interface Watch {
   registered(device: SimulatedDevice, location: string, sentAt: number): void;
   /** An Update that was sent at this time was answered 2.04. */
   updated(device: SimulatedDevice, sentAt: number): void;
+  /** It is about to ask for this lifetime, seconds. */
+  tells(device: SimulatedDevice, lifetime: number): void;
   /** The device does not count on its registration any longer. */
   left(device: SimulatedDevice): void;
   /** It was asked to carry something out. */
@@ -169,7 +171,9 @@ export class SimulatedDevice {
 
   #tells(query: readonly string[]): void {
     const told = query.find((item) => item.startsWith("lt="));
-    if (told) this.lifetime = Number(told.slice(3));
+    if (!told) return;
+    this.lifetime = Number(told.slice(3));
+    this.watch.tells(this, this.lifetime);
   }
 
   /** Counts a request of the server, as the device carries it out. */

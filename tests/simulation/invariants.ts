@@ -78,7 +78,13 @@ export class Promises implements Watch {
 
   updated(device: SimulatedDevice, sentAt: number): void {
     const told = this.#told.get(device);
-    if (told) told.until = Math.max(told.until, sentAt + device.lifetime * 1000);
+    if (told) told.until = sentAt + device.lifetime * 1000;
+  }
+
+  /** It asks for another lifetime: whether the server has heard of it, it does not know. */
+  tells(device: SimulatedDevice, lifetime: number): void {
+    const told = this.#told.get(device);
+    if (told) told.until = Math.min(told.until, this.world.now + lifetime * 1000);
   }
 
   left(device: SimulatedDevice): void {
