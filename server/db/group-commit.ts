@@ -9,8 +9,10 @@ export interface Statement<Row extends object = object> {
   order: number;
   /** `@name` stands for the row's property of that name; times are milliseconds. */
   sql: string;
-  /** What a row is about: of several rows with one key only the last is written. */
+  /** What a row is about: of several rows with one key only the last is written… */
   key?(row: Row): string;
+  /** …or the last of those that rank highest, where the order in which they come is not the one that counts. */
+  rank?(row: Row): number;
 }
 
 /** One row for one statement. */
@@ -43,7 +45,7 @@ const RUSH_NOTE_DELAY_MS = 250;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 10_000;
 
-/** The rows of one statement; of those with one key only the last. */
+/** The rows of one statement; of those with one key only the one that counts. */
 class Rows {
   readonly #keyed: Map<string, object> | null;
   readonly #list: object[] = [];
@@ -62,9 +64,15 @@ class Rows {
       return;
     }
     const key = this.statement.key(row as never);
+    const former = this.#keyed.get(key);
+    if (former && this.#rank(former) > this.#rank(row)) return;
     // The last row goes behind the earlier ones of other keys, as it came.
     this.#keyed.delete(key);
     this.#keyed.set(key, row);
+  }
+
+  #rank(row: object): number {
+    return this.statement.rank?.(row as never) ?? 0;
   }
 
   [Symbol.iterator](): Iterator<object> {

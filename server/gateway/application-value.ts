@@ -1,9 +1,8 @@
-import type { ResourceValue } from "@/server/bus/messages";
+import type { PathValue, ResourceValue } from "@/server/bus/messages";
 import type { CoapResponse } from "@/server/coap";
 import {
   ContentError,
   ContentFormat,
-  decodeContent,
   encodeContent,
   mediaTypeOf,
   type Path,
@@ -28,29 +27,38 @@ export function asSent({ contentFormat, payload }: Content): ApplicationValue {
   };
 }
 
+/** The same, and when it was true (ms); null: when it came. */
+export type Sample = ApplicationValue & { at: number | null };
+
 /**
  * The same for applications that know only what Pelion's client sends: the value of a single resource as text, an
- * opaque one as its bytes, whatever format the device has chosen. Objects, instances and multiple resources stay as
- * they came.
+ * opaque one as its bytes, whatever format the device has chosen; of several with times of their own each by itself, the
+ * newest last. Objects, instances and multiple resources stay as they came. `values` is what was read from the content.
  */
-export function forApplication(path: Path, content: Content, rootPath = "/"): ApplicationValue {
-  const { contentFormat, payload } = content;
+export function samplesOf(path: Path, content: Content, values: readonly PathValue[]): [Sample, ...Sample[]] {
+  const asItCame: [Sample] = [{ ...asSent(content), at: null }];
+  const { contentFormat } = content;
   if (
     contentFormat === null ||
     contentFormat === ContentFormat.text ||
     contentFormat === ContentFormat.opaque
   )
-    return asSent(content);
-  if (pathLevel(path) < 3) return asSent(content);
+    return asItCame;
+  if (pathLevel(path) < 3 || values.some((value) => value.path !== path)) return asItCame;
   try {
-    const [only, ...more] = decodeContent(contentFormat, payload, path, rootPath);
-    if (only?.path !== path || more.length > 0) return asSent(content);
-    return ofValue(path, only.value);
+    const [first, ...more] = values.map(({ value, at }) => ({ ...ofValue(path, value), at }));
+    return first ? [first, ...more] : asItCame;
   } catch (error) {
-    // What cannot be read here may well mean something to the application.
-    if (error instanceof ContentError) return asSent(content);
+    // What cannot be written as text may well mean something to the application.
+    if (error instanceof ContentError) return asItCame;
     throw error;
   }
+}
+
+/** The newest of them. */
+export function forApplication(path: Path, content: Content, values: readonly PathValue[]): ApplicationValue {
+  const { ct, payload } = samplesOf(path, content, values).at(-1) as Sample;
+  return { ct, payload };
 }
 
 /** A single value, as text or, an opaque one, as its bytes; throws ContentError. */

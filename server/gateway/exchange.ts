@@ -9,7 +9,7 @@ import {
   type NotificationHandler,
 } from "@/server/coap";
 import type { GroupCommit } from "@/server/db";
-import { decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
+import { ContentError, decodeContent, formatValue, type Path, resourceDefinition } from "@/server/lwm2m";
 import { putValue } from "@/server/services/registrations/statements";
 import type { LiveRegistration } from "./directory";
 import type { Presence } from "./presence";
@@ -71,26 +71,48 @@ export class DeviceExchange {
     return observation.first.code === "4.06" ? ask({}) : observation;
   }
 
-  /** The values in what a device sent for a path; throws ContentError. */
+  /**
+   * The values in what a device sent for a path, the oldest first; throws ContentError. A time that has not come yet is
+   * taken for now: a clock that is ahead must not keep out what comes later.
+   */
   decode(
     registration: LiveRegistration,
     path: Path,
     { contentFormat, payload }: Pick<CoapResponse, "contentFormat" | "payload">,
   ): PathValue[] {
-    const at = this.options.clock.now();
-    return decodeContent(contentFormat, payload, path, registration.rootPath).map((value) => ({
-      ...value,
-      at: value.at ?? at,
-    }));
+    const now = this.options.clock.now();
+    return decodeContent(contentFormat, payload, path, registration.rootPath, { now })
+      .map((value) => ({ ...value, at: Math.min(value.at ?? now, now) }))
+      .sort((one, other) => one.at - other.at);
   }
 
-  /** Writes the last known values with the next commit, and tells whoever looks. */
-  keep(registration: LiveRegistration, values: PathValue[], source: "read" | "notify" | "write"): void {
-    if (values.length === 0) return;
+  /** The same; none where it cannot be read: the application may know what it is. */
+  valuesIn(
+    registration: LiveRegistration,
+    path: Path,
+    content: Pick<CoapResponse, "contentFormat" | "payload">,
+  ): PathValue[] {
+    try {
+      return this.decode(registration, path, content);
+    } catch (error) {
+      if (error instanceof ContentError) return [];
+      throw error;
+    }
+  }
+
+  /** Writes the newest value of each path with the next commit, tells whoever looks, and returns these values. */
+  keep(
+    registration: LiveRegistration,
+    values: readonly PathValue[],
+    source: "read" | "notify" | "write",
+  ): PathValue[] {
+    const newest = newestOf(values);
+    if (newest.length === 0) return newest;
     const { accountId, deviceId } = registration;
-    for (const { path, value, at } of values)
+    for (const { path, value, at } of newest)
       this.options.commit.note(putValue, { deviceId, path, value: JSON.stringify(value), at, source });
-    this.options.publish({ kind: "values", accountId, deviceId, source, values });
+    this.options.publish({ kind: "values", accountId, deviceId, source, values: newest });
+    return newest;
   }
 
   #common(registration: LiveRegistration, path: Path): Omit<CoapRequest, "method"> {
@@ -117,6 +139,16 @@ export class DeviceExchange {
       throw error;
     }
   }
+}
+
+/** The newest value of each path; of those of one time the last. */
+function newestOf(values: readonly PathValue[]): PathValue[] {
+  const newest = new Map<Path, PathValue>();
+  for (const value of values) {
+    const former = newest.get(value.path);
+    if (!former || former.at <= value.at) newest.set(value.path, value);
+  }
+  return [...newest.values()];
 }
 
 /** The path on the device, below its root. */

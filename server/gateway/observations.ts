@@ -16,8 +16,13 @@ export interface ObservationOptions {
   exchange: DeviceExchange;
   structures: Structures;
   publish(event: BusEvent): void;
-  /** A value of an observed path; what has to be on disk before the device may forget it. */
-  onvalue(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined;
+  /** Content of an observed path, with the values in it; what has to be on disk before the device may forget it. */
+  onvalue(
+    registration: LiveRegistration,
+    path: Path,
+    content: CoapResponse,
+    values: readonly PathValue[],
+  ): Promise<void> | undefined;
   onerror(error: unknown): void;
   /** The device ended an observation. */
   onended(registration: LiveRegistration, path: Path, response: CoapResponse): void;
@@ -170,14 +175,16 @@ export class Observations {
 
   #take(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined {
     const { exchange } = this.options;
+    let values: PathValue[] = [];
     try {
-      exchange.keep(registration, exchange.decode(registration, path, content), "notify");
+      values = exchange.decode(registration, path, content);
+      exchange.keep(registration, values, "notify");
     } catch (error) {
       if (!(error instanceof ContentError)) throw error;
       this.#failed(registration, path, error.message);
     }
     // What cannot be read here may well mean something to an application.
-    return this.options.onvalue(registration, path, content);
+    return this.options.onvalue(registration, path, content, values);
   }
 
   #failed({ accountId, deviceId }: LiveRegistration, path: Path, reason: string): void {

@@ -55,9 +55,9 @@ export class DeviceOperations {
   async read(target: Target & { path: Path }): Promise<OperationResult> {
     return this.#operate(target, "read", async (registration) => {
       const response = await this.#get(registration, target.path);
-      const values =
-        response.code === "2.05" ? this.options.exchange.decode(registration, target.path, response) : [];
-      this.options.exchange.keep(registration, values, "read");
+      const { exchange } = this.options;
+      const read = response.code === "2.05" ? exchange.decode(registration, target.path, response) : [];
+      const values = exchange.keep(registration, read, "read");
       const [only] = values;
       return {
         response,

@@ -2,7 +2,7 @@ import type { DeviceRequestInput, requestRefusals } from "@/server/bus/messages"
 import type { Clock, Timer } from "@/server/clock";
 import { CoapFailure, type CoapResponse } from "@/server/coap";
 import type { Entry, GroupCommit, PrismaClient } from "@/server/db";
-import { ContentError, type Path, pathLevel } from "@/server/lwm2m";
+import { type Path, pathLevel } from "@/server/lwm2m";
 import { newId } from "@/server/services/ids";
 import type { NotificationBodies } from "@/server/services/notifications/types";
 import { MAX_AGE_SECONDS } from "@/server/services/requests/cached-value";
@@ -364,28 +364,26 @@ export class DeviceRequests {
     plan: RequestPlan,
     response: CoapResponse,
   ): void {
+    const { exchange } = this.options;
     const { operation, path, request: sent, asked } = plan;
     const status = statusOf(response.code);
     if (status !== 200) {
       this.#end(request, { status, error: refusalOf(response) }, { code: response.code });
       return;
     }
-    const value =
-      operation === "read" && !asked
-        ? forApplication(path, response, registration.rootPath)
-        : asSent(response);
     const values =
       operation === "read"
-        ? this.#values(registration, path, response)
+        ? exchange.valuesIn(registration, path, response)
         : operation === "write"
-          ? this.#values(registration, path, {
+          ? exchange.valuesIn(registration, path, {
               contentFormat: sent.contentFormat ?? null,
               payload: request.payload,
             })
           : [];
-    this.options.exchange.keep(registration, values, operation === "read" ? "read" : "write");
-    const [only] = values;
-    this.#done(request, plan, values.length === 1 && only ? told(only.value) : undefined);
+    const value = operation === "read" && !asked ? forApplication(path, response, values) : asSent(response);
+    const kept = exchange.keep(registration, values, operation === "read" ? "read" : "write");
+    const [only] = kept;
+    this.#done(request, plan, kept.length === 1 && only ? told(only.value) : undefined);
     this.#settle(request, {
       id: request.asyncId,
       status,
@@ -393,20 +391,6 @@ export class DeviceRequests {
       ...((operation === "read" || value.payload !== "") && { ct: value.ct }),
       ...(operation === "read" && { "max-age": response.maxAge ?? MAX_AGE_SECONDS }),
     });
-  }
-
-  #values(
-    registration: LiveRegistration,
-    path: string,
-    content: Pick<CoapResponse, "contentFormat" | "payload">,
-  ) {
-    try {
-      return this.options.exchange.decode(registration, path, content);
-    } catch (error) {
-      // The application may know what it is.
-      if (error instanceof ContentError) return [];
-      throw error;
-    }
   }
 
   async #unanswered(

@@ -26,7 +26,7 @@ import {
   removeSubscription,
 } from "@/server/services/subscriptions/statements";
 import type { TransportKind } from "@/server/transport";
-import { type ApplicationValue, forApplication, ofValue } from "./application-value";
+import { type ApplicationValue, forApplication, ofValue, samplesOf } from "./application-value";
 import type { Directory, LiveRegistration } from "./directory";
 import { type DeviceExchange, nameOf, preferred } from "./exchange";
 import { type Asked, Interest } from "./interest";
@@ -88,7 +88,7 @@ export class Subscriptions {
   constructor(private readonly options: SubscriptionOptions) {
     this.#observations = new Observations({
       ...options,
-      onvalue: (registration, path, content) => this.#tell(registration, path, content),
+      onvalue: (registration, path, content, values) => this.#tell(registration, path, content, values),
       onended: (registration, path, response) => this.#ended(registration, path, response),
     });
   }
@@ -488,7 +488,9 @@ export class Subscriptions {
       this.#end(registration, path, waiting, answer, response.code);
       return;
     }
-    const value = forApplication(path, response, registration.rootPath);
+    const values = exchange.valuesIn(registration, path, response);
+    exchange.keep(registration, values, "read");
+    const value = forApplication(path, response, values);
     const answer = { status: 200, ...value, "max-age": response.maxAge ?? MAX_AGE_S };
     this.#insist(registration, this.#answers(registration, path, waiting, answer));
   }
@@ -499,18 +501,25 @@ export class Subscriptions {
   }
 
   /** Tells a value to everybody who wants it; who still waits to hear gets it as the answer. */
-  #tell(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined {
+  #tell(
+    registration: LiveRegistration,
+    path: Path,
+    content: CoapResponse,
+    values: readonly PathValue[],
+  ): Promise<void> | undefined {
     const interest = this.#interests.get(registration.deviceId);
     const owners = interest?.ownersOf(path) ?? [];
     if (!interest || owners.length === 0) return undefined;
-    const value = forApplication(path, content, registration.rootPath);
     const maxAge = content.maxAge ?? MAX_AGE_S;
     const answered = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
-    const answer = { status: 200, ...value, "max-age": maxAge };
+    const answer = { status: 200, ...forApplication(path, content, values), "max-age": maxAge };
     this.#insist(registration, this.#answers(registration, path, answered, answer));
     const told = owners.filter((id) => !answered.some(({ ownerId }) => ownerId === id));
-    const at = this.options.clock.now();
-    return this.#write(registration, this.#notices(registration, path, told, value, maxAge, at));
+    const now = this.options.clock.now();
+    const notices = samplesOf(path, content, values).flatMap(({ at, ...value }) =>
+      this.#notices(registration, path, told, value, maxAge, at ?? now),
+    );
+    return this.#write(registration, notices);
   }
 
   /** Tells a value that came by itself to everybody who wants one of these paths. */

@@ -26,14 +26,23 @@ export function decodeLwm2mJson(
     if (!(entry instanceof Map)) throw new ContentError("LwM2M JSON: an entry is not an object.");
     const name = resolveName(baseName + (text(entry.get("n"), "n") ?? ""), path, rootPath);
     const time = number(entry.get("t"), "t");
-    const stamped = time !== null || (baseTime !== null && baseTime !== 0);
-    const at = stamped ? stampToMs((baseTime ?? 0) + (time ?? 0), now) : undefined;
+    const at = timeOf(baseTime ?? 0, time, now);
     const key = `${name} ${at ?? ""}`;
     if (seen.has(key)) throw new ContentError(`LwM2M JSON: ${name} appears twice.`);
     seen.add(key);
     const value = typedValue(rawValue(entry, name), name);
     return at === undefined ? { path: name, value } : { path: name, value, at };
   });
+}
+
+/**
+ * A base time is seconds since 1970, however small, and "t" counts from it. Without one "t" is a time since 1970, or
+ * seconds before now when it is negative. [LwM2M-Core 1.0 §6.4.4; draft-jennings-senml-10 §4]
+ */
+function timeOf(baseTime: number, time: number | null, now: number): number | undefined {
+  if (baseTime !== 0) return stampToMs(baseTime + (time ?? 0));
+  if (time === null) return undefined;
+  return time > 0 ? stampToMs(time) : stampToMs(time, now);
 }
 
 function rawValue(entry: Map<string, Json>, path: Path): RawValue {

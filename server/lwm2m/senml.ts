@@ -64,13 +64,18 @@ function readRecords(records: SenmlRecord[], path: Path, { rootPath, now }: Senm
     if (!record.value) throw new ContentError(`SenML: no value for ${name}.`);
     // A base time of 0 ends an earlier one: the value has no time of its own.
     const stamped = record.time !== undefined || (baseTime !== undefined && baseTime !== 0);
-    const at = stamped ? stampToMs((baseTime ?? 0) + (record.time ?? 0), now) : undefined;
+    const at = stamped ? senmlTime((baseTime ?? 0) + (record.time ?? 0), now) : undefined;
     const key = `${name} ${at ?? ""}`;
     if (seen.has(key)) throw new ContentError(`SenML: ${name} appears twice.`);
     seen.add(key);
     const value = typedValue(record.value, name);
     return at === undefined ? { path: name, value } : { path: name, value, at };
   });
+}
+
+/** Below 2^28 seconds count from now, from there on since 1970. [RFC8428 §4.5.3] */
+function senmlTime(seconds: number, now: number): number {
+  return seconds < 2 ** 28 ? stampToMs(seconds, now) : stampToMs(seconds);
 }
 
 // Labels of SenML CBOR [RFC8428 §6]; "vlo" has none and is always text. [LwM2M-Core 1.1.1 §7.4.5]

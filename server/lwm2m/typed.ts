@@ -84,10 +84,10 @@ function untyped(raw: RawValue): ResourceValue {
   }
 }
 
-/** Seconds of a time stamp as ms since 1970; below 2^28 they count from now. [RFC8428 §4.5.3] */
-export function stampToMs(seconds: number, now: number): number {
+/** Seconds since 1970, or before or after `from` (ms) where that is given, as ms since 1970. */
+export function stampToMs(seconds: number, from = 0): number {
   if (!Number.isFinite(seconds)) throw new ContentError("A time stamp is no number.");
-  const ms = Math.round((seconds < 2 ** 28 ? now / 1000 + seconds : seconds) * 1000);
+  const ms = Math.round((from / 1000 + seconds) * 1000);
   if (Math.abs(ms) > 8.64e15) throw new ContentError("A time stamp is out of range.");
   return ms;
 }

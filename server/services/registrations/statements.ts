@@ -181,14 +181,16 @@ export interface ValueRow {
   source: "read" | "notify" | "write";
 }
 
-/** Last known values; a device that is gone keeps none. */
+/** Last known values, the newest by time: an older sample may well come later. A device that is gone keeps none. */
 export const putValue: Statement<ValueRow> = {
   name: "value.put",
   order: 60,
   sql: `INSERT INTO "ResourceValue" ("deviceId", "path", "value", "at", "source")
     SELECT @deviceId, @path, @value, @at, @source WHERE ${REGISTERED}
-    ON CONFLICT ("deviceId", "path") DO UPDATE SET "value" = excluded."value", "at" = excluded."at", "source" = excluded."source"`,
+    ON CONFLICT ("deviceId", "path") DO UPDATE SET "value" = excluded."value", "at" = excluded."at", "source" = excluded."source"
+    WHERE "ResourceValue"."at" <= excluded."at"`,
   key: (row) => `${row.deviceId} ${row.path}`,
+  rank: (row) => row.at,
 };
 
 export interface ObservationRow {

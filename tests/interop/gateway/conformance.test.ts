@@ -682,16 +682,34 @@ describe("Observe", () => {
     expect(await gateway.db.observation.count({ where: { deviceId: id } })).toBe(0);
   });
 
-  it("OBS-09: a time that comes with a value is its time", async () => {
+  it("OBS-09: a time that comes with a value is its time, and the newest of all is the value", async () => {
     const { device, id, token } = await observed();
-    const payload = JSON.stringify([{ bn: "/3303/0/5700", bt: 1_700_000_000, v: 19.5 }]);
-    device.notify(token(), 2, {
-      code: "2.05",
-      payload,
-      options: [option("Content-Format", uint(SENML_JSON))],
-    });
+    await has(id, 20.5);
+    gateway.clock.jump(60_000);
+    const now = Math.floor(gateway.clock.now() / 1000);
+    const samples = (...records: [time: number, value: number][]) =>
+      JSON.stringify(records.map(([t, v]) => ({ n: "/3303/0/5700", t, v })));
+    const senml = option("Content-Format", uint(SENML_JSON));
+    const notify = (observe: number, ...records: [number, number][]) =>
+      device.notify(token(), observe, { code: "2.05", payload: samples(...records), options: [senml] });
+    notify(2, [now - 30, 19.5], [now - 40, 18.5]);
     await has(id, 19.5);
-    expect((await value(id))?.at).toEqual(new Date(1_700_000_000_000));
+    expect((await value(id))?.at).toEqual(new Date((now - 30) * 1000));
+
+    // What was stored up is told later, by whatever way.
+    notify(3, [now - 50, 17.5]);
+    const send = (...records: [number, number][]) =>
+      device.ask({ path: "dp", payload: samples(...records), options: [senml] });
+    expect((await send([now - 45, 16.5], [now - 35, 15.5])).code).toBe("2.04");
+    await event(id, "resource.observed");
+    expect(await value(id)).toMatchObject({ value: 19.5 });
+
+    // A clock that is ahead does not keep out what comes later.
+    expect((await send([now + 3600, 14.5])).code).toBe("2.04");
+    await has(id, 14.5);
+    expect((await value(id))?.at.getTime()).toBeLessThanOrEqual(gateway.clock.now());
+    device.notify(token(), 4, { code: "2.05", payload: "13.5", options: [TEXT] });
+    await has(id, 13.5);
   });
 
   it("OBS-21 OBS-28: a token without observation, or from another address, is reset and is no value", async () => {

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { newId } from "@/server/services/ids";
-import { eventually, TestApplication } from "../../support/application";
+import { eventually, TestApplication, textOf } from "../../support/application";
 import { type Answer, type Ask, option, RawDevice, readUint, uint } from "../../support/raw-device";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
 
@@ -307,6 +307,29 @@ describe("a subscription", () => {
     await app.reload();
     await eventually(() => !device.tokens.has("/3303/0/5700"));
     expect(await app.subscriptions(device.id)).toEqual([]);
+  });
+
+  it("brings each of several samples with its time, the newest last, whichever way they come", async () => {
+    const [device, app] = [await sensor(), application()];
+    await app.subscribe(device.id, "/3303/0/5700");
+    await app.got("async-responses");
+    const now = Math.floor(gateway.clock.now() / 1000);
+    const payload = JSON.stringify([
+      { n: "/3303/0/5700", t: now - 10, v: 42 },
+      { n: "/3303/0/5700", t: now - 20, v: 41 },
+    ]);
+    const options = [option("Content-Format", uint(SENML_JSON))];
+    const token = device.tokens.get("/3303/0/5700") ?? Buffer.alloc(0);
+    device.raw.notify(token, 9, { code: "2.05", payload, options });
+    await app.got("notifications", 2);
+    await device.raw.ask({ path: "dp", payload, options });
+    const told = await app.got("notifications", 4);
+    expect(told.map((one) => [one.timestamp, textOf(one), one.ct])).toEqual([
+      [(now - 20) * 1000, "41", "text/plain"],
+      [(now - 10) * 1000, "42", "text/plain"],
+      [(now - 20) * 1000, "41", "text/plain"],
+      [(now - 10) * 1000, "42", "text/plain"],
+    ]);
   });
 
   it("brings what a device sends by itself", async () => {

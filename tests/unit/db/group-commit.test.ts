@@ -113,6 +113,16 @@ describe("GroupCommit", () => {
     expect(await values()).toEqual({ a: "2" });
   });
 
+  it("lets the highest rank of a key win where a statement has one, the last of equals", async () => {
+    const ranked: typeof setting = { ...setting, rank: ({ value }) => Number(value?.[0]) };
+    group.note(ranked, { key: "a", value: "3 late" });
+    group.note(ranked, { key: "a", value: "1" });
+    group.note(ranked, { key: "b", value: "2" });
+    group.note(ranked, { key: "b", value: "2 again" });
+    await settled(clock, [group.add(ranked, { key: "a", value: "2" })]);
+    expect(await values()).toEqual({ a: "3 late", b: "2 again" });
+  });
+
   it("keeps notes for a second, or for the next commit, and only the last of a key", async () => {
     for (let n = 0; n < 100; n++) group.note(setting, { key: "seen", value: String(n) });
     await clock.advance(999);

@@ -1,13 +1,34 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { asSent, forApplication } from "@/server/gateway/application-value";
-import { ContentFormat, encodeContent, type ResourceValue } from "@/server/lwm2m";
+import { asSent, forApplication, samplesOf } from "@/server/gateway/application-value";
+import {
+  ContentError,
+  ContentFormat,
+  type ContentValue,
+  decodeContent,
+  encodeContent,
+  type ResourceValue,
+} from "@/server/lwm2m";
 
 const { text, opaque, tlv, senmlJson, senmlCbor, cbor } = ContentFormat;
 
+/** What the gateway reads from a content; nothing where that cannot be read. */
+function valuesIn(path: string, contentFormat: number | null, payload: Uint8Array, rootPath?: string) {
+  try {
+    return decodeContent(contentFormat, payload, path, rootPath).map((value: ContentValue) => ({
+      at: 1,
+      ...value,
+    }));
+  } catch (error) {
+    if (error instanceof ContentError) return [];
+    throw error;
+  }
+}
+
 function read(path: string, contentFormat: number | null, payload: Uint8Array | string, rootPath?: string) {
   const bytes = typeof payload === "string" ? Buffer.from(payload) : payload;
-  const { ct, payload: base64 } = forApplication(path, { contentFormat, payload: bytes }, rootPath);
+  const values = valuesIn(path, contentFormat, bytes, rootPath);
+  const { ct, payload: base64 } = forApplication(path, { contentFormat, payload: bytes }, values);
   return { ct, text: Buffer.from(base64, "base64").toString("latin1") };
 }
 
@@ -38,6 +59,23 @@ describe("what applications get of what a device sent", () => {
   it("reads names below the root of the device", () => {
     const json = JSON.stringify([{ n: "/lwm2m/3/0/9", v: 87 }]);
     expect(read("/3/0/9", senmlJson, json, "/lwm2m/")).toEqual({ ct: "text/plain", text: "87" });
+  });
+
+  it("gives each sample of a resource by itself, with its time, and the newest as its value", () => {
+    const payload = Buffer.from(
+      '[{"bn":"/3303/0/5700","bt":1700000000,"t":-60,"v":20},{"t":-30,"v":21},{"t":0,"v":22}]',
+    );
+    const content = { contentFormat: senmlJson, payload };
+    const values = valuesIn("/3303/0/5700", senmlJson, payload);
+    const samples = samplesOf("/3303/0/5700", content, values);
+    expect(samples.map(({ at, payload: text }) => [at, Buffer.from(text, "base64").toString()])).toEqual([
+      [1_699_999_940_000, "20"],
+      [1_699_999_970_000, "21"],
+      [1_700_000_000_000, "22"],
+    ]);
+    expect(read("/3303/0/5700", senmlJson, payload)).toEqual({ ct: "text/plain", text: "22" });
+    // Of an instance it is one document.
+    expect(samplesOf("/3303/0", content, values)).toMatchObject([{ ct: "application/senml+json", at: null }]);
   });
 
   it("leaves objects, instances and multiple resources as they came", () => {
@@ -77,7 +115,8 @@ describe("what applications get of what a device sent", () => {
     fc.assert(
       fc.property(formats, paths, fc.uint8Array({ maxLength: 64 }), (contentFormat, path, payload) => {
         const plain = asSent({ contentFormat, payload });
-        const turned = forApplication(path, { contentFormat, payload });
+        const values = valuesIn(path, contentFormat, payload);
+        const turned = forApplication(path, { contentFormat, payload }, values);
         expect(plain.payload).toBe(Buffer.from(payload).toString("base64"));
         if (turned.ct === plain.ct)
           expect(turned.payload === plain.payload || turned.ct === "text/plain").toBe(true);

@@ -321,6 +321,20 @@ describe("LwM2M JSON", () => {
       ["/3303/0/5700", 2, 1_699_999_995_500],
     ]);
   });
+
+  test("a base time counts from 1970 however small it is; without one, what is negative counts from now", () => {
+    const times = (fields: string) =>
+      read(JSON_1_0, text(`{"bn":"/3303/0/5700",${fields}}`), "/3303/0/5700").map(([, , at]) => at);
+    expect(times('"bt":25462634,"e":[{"t":-5,"v":1},{"t":-30,"v":2},{"v":3}]')).toEqual([
+      25_462_629_000, 25_462_604_000, 25_462_634_000,
+    ]);
+    expect(times('"e":[{"t":-5,"v":1},{"t":0,"v":2},{"v":3},{"t":1700000000,"v":4}]')).toEqual([
+      1_799_999_995_000,
+      1_800_000_000_000,
+      undefined,
+      1_700_000_000_000,
+    ]);
+  });
 });
 
 describe("SenML", () => {
