@@ -1,6 +1,6 @@
 import type { Entry } from "@/server/db";
 import type { EventType } from "@/server/services/events/types";
-import { clearRegistration, endRegistration } from "@/server/services/registrations/statements";
+import { endRegistration, removeRegistration } from "@/server/services/registrations/statements";
 import type { LiveRegistration } from "../directory";
 
 /** Why a registration ends other than by a newer one of its device. */
@@ -60,7 +60,7 @@ export const ENDINGS: Readonly<Record<EndReason, Ending>> = {
     actor: "device",
     keepsRequests: true,
     closesSession: false,
-    rows: clearRegistration,
+    rows: (key) => [[removeRegistration, key]],
   },
 };
 

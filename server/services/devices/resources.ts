@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { type ResourceValue, resourceValue } from "@/server/bus/messages";
-import { type ObjectLinks, objectDefinition, parsePath } from "@/server/lwm2m";
+import { mayHave, type ObjectLinks, objectDefinition, parsePath } from "@/server/lwm2m";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
 import { idInput, validate } from "../validate";
@@ -13,7 +13,8 @@ export const getResourcesInput = idInput;
 
 /**
  * What the device has, as far as it and the object definitions tell, with the last known values. The device is not
- * asked; without a registration there is what values are left.
+ * asked; without a registration there is what values are known of it. While it is registered, older values of what it
+ * has no longer are left out.
  */
 export async function getResources(
   ctx: Context,
@@ -24,7 +25,9 @@ export async function getResources(
   const device = await ctx.db.device.findFirst({
     where: { id, accountId },
     select: {
-      registration: { select: { objectLinks: true, lwm2mVersion: true, rootPath: true } },
+      registration: {
+        select: { objectLinks: true, lwm2mVersion: true, rootPath: true, registeredAt: true },
+      },
       values: { select: { path: true, value: true, at: true, source: true } },
       observations: { select: { path: true } },
     },
@@ -32,15 +35,18 @@ export async function getResources(
   if (!device) throw notFound("Device");
   const { registration } = device;
   const links = registration && readLinks(registration);
+  const registeredAt = registration?.registeredAt.getTime() ?? 0;
   return {
     registered: registration !== null,
     rootPath: registration?.rootPath ?? "/",
     objects: buildTree(
       links,
       device.values.flatMap((row) => {
+        const at = row.at.getTime();
+        if (links && at < registeredAt && !mayHave(links, row.path)) return [];
         const value = readValue(row.value);
         const source = row.source as KnownValue["source"];
-        return value ? [{ path: row.path, known: { value, at: row.at.getTime(), source } }] : [];
+        return value ? [{ path: row.path, known: { value, at, source } }] : [];
       }),
       new Set(device.observations.map(({ path }) => path)),
     ),

@@ -127,7 +127,7 @@ export interface RegistrationEndRow extends RegistrationKey {
   at: number;
 }
 
-/** Deregistered, expired or void: the registration goes… */
+/** Deregistered, expired or void: the registration goes with its structure. Values are what was once true, and stay… */
 export const removeRegistration: Statement<RegistrationEndRow> = {
   name: "registration.remove",
   order: 50,
@@ -137,13 +137,7 @@ export const removeRegistration: Statement<RegistrationEndRow> = {
 const REGISTERED = `EXISTS (SELECT 1 FROM "Registration" WHERE "deviceId" = @deviceId)`;
 const UNREGISTERED = `NOT ${REGISTERED}`;
 
-/** …and with it the values and observations that hung on it, unless a newer one has come meanwhile. */
-export const removeValues: Statement<RegistrationEndRow> = {
-  name: "values.remove",
-  order: 51,
-  sql: `DELETE FROM "ResourceValue" WHERE "deviceId" = @deviceId AND ${UNREGISTERED}`,
-};
-
+/** …but nothing is observed any longer, unless a newer registration has come meanwhile. */
 export const removeObservations: Statement<RegistrationEndRow> = {
   name: "observations.remove",
   order: 52,
@@ -181,12 +175,12 @@ export interface ValueRow {
   source: "read" | "notify" | "write";
 }
 
-/** Last known values, the newest by time: an older sample may well come later. A device that is gone keeps none. */
+/** Last known values, the newest by time: an older sample may well come later. A device that was deleted has none. */
 export const putValue: Statement<ValueRow> = {
   name: "value.put",
   order: 60,
   sql: `INSERT INTO "ResourceValue" ("deviceId", "path", "value", "at", "source")
-    SELECT @deviceId, @path, @value, @at, @source WHERE ${REGISTERED}
+    SELECT @deviceId, @path, @value, @at, @source WHERE EXISTS (SELECT 1 FROM "Device" WHERE "id" = @deviceId)
     ON CONFLICT ("deviceId", "path") DO UPDATE SET "value" = excluded."value", "at" = excluded."at", "source" = excluded."source"
     WHERE "ResourceValue"."at" <= excluded."at"`,
   key: (row) => `${row.deviceId} ${row.path}`,
@@ -213,18 +207,10 @@ export const removeObservation: Statement<Omit<ObservationRow, "at">> = {
   sql: `DELETE FROM "Observation" WHERE "deviceId" = @deviceId AND "path" = @path`,
 };
 
-/** Rows that clear a registration with its structure and values; all of them belong into one group. */
-export function clearRegistration(row: RegistrationEndRow): Entry[] {
-  return [
-    [removeRegistration, row],
-    [removeValues, row],
-  ];
-}
-
-/** The same at a deregistration or expiry, which the directory shows and after which nothing is observed. */
+/** Rows of a deregistration or expiry, which the directory shows and after which nothing is observed; all in one group. */
 export function endRegistration(row: RegistrationEndRow): Entry[] {
   return [
-    ...clearRegistration(row),
+    [removeRegistration, row],
     [removeObservations, row],
     [removeSubscriptions, row],
     [markDeregistered, row],

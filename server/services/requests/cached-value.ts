@@ -34,7 +34,8 @@ export const getCachedValueInput = z.object({ deviceId: z.string(), path: z.stri
 
 /**
  * What the device last notified of a resource, as long as that is fresh; null when it has to be asked. Values that were
- * read or written do not count: only what is observed is known not to have changed since.
+ * read or written do not count, nor those of an earlier registration: only what is observed is known not to have changed
+ * since.
  */
 export async function getCachedValue(
   ctx: Context,
@@ -51,10 +52,15 @@ export async function getCachedValue(
       at: { gt: new Date(now - MAX_AGE_SECONDS * 1000) },
       device: { accountId, registration: { expiresAt: { gt: new Date(now) } } },
     },
-    select: { value: true, at: true },
+    select: {
+      value: true,
+      at: true,
+      device: { select: { registration: { select: { registeredAt: true } } } },
+    },
   });
-  const value = row && plainValue(path, row.value);
-  if (!value) return null;
+  const registeredAt = row?.device.registration?.registeredAt;
+  const value = row && registeredAt && row.at >= registeredAt ? plainValue(path, row.value) : null;
+  if (!row || !value) return null;
   const maxAge = Math.ceil(MAX_AGE_SECONDS - Math.max(0, now - row.at.getTime()) / 1000);
   return { ...value, maxAge };
 }

@@ -240,8 +240,15 @@ describe("Update and De-register", () => {
 
   it("UPD-02: a De-register ends it", async () => {
     const { device, endpointName, location, id } = await registered();
+    device.answer = () => ({ code: "2.05", payload: "87", options: [TEXT] });
+    expect(await ask(id, "read", "/3/0/9")).toMatchObject({ ok: true });
     expect((await device.ask({ method: "DELETE", path: location })).code).toBe("2.02");
     expect(await entry(endpointName)).toMatchObject({ state: "deregistered", registration: null });
+    // What it told stays, with the time at which it was true.
+    await event(id, "resource.read");
+    expect(await gateway.db.resourceValue.findMany({ where: { deviceId: id } })).toMatchObject([
+      { path: "/3/0/9", value: JSON.stringify({ type: "integer", value: "87" }), source: "read" },
+    ]);
     await event(id, "registration.deregistered");
     expect((await device.ask({ method: "DELETE", path: location })).code).toBe("4.04");
   });

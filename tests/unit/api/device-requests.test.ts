@@ -259,6 +259,12 @@ describe("the older calls", () => {
         },
         update: { value: JSON.stringify(value), source, at: new Date(Date.now() - age) },
       });
+    const registered = (age: number) =>
+      bench.db.registration.updateMany({
+        where: { deviceId: device },
+        data: { registeredAt: new Date(Date.now() - age) },
+      });
+    await registered(3_600_000);
     await put("/3303/0/5700", { type: "float", value: 21.5 }, "notify", 10_000);
     await put("/3303/0/5701", { type: "string", value: "Cel" }, "read", 0);
     await put("/3303/0/5601", { type: "float", value: 1 }, "notify", 61_000);
@@ -278,5 +284,10 @@ describe("the older calls", () => {
     const other = await call("GET", `${device}/3303/0/5700`, { accept: "application/senml+json" });
     expect(other.status).toBe(202);
     expect((await call("GET", `${stranger}/3303/0/5700?cacheOnly=true`)).status).toBe(404);
+
+    // What it notified before it registered anew may have changed since.
+    await registered(5000);
+    expect((await call("GET", `${device}/3303/0/5700?cacheOnly=true`)).status).toBe(205);
+    expect((await call("GET", `${device}/5/0/0?cacheOnly=true`)).status).toBe(200);
   });
 });

@@ -135,6 +135,24 @@ describe("the resource tree", () => {
     });
   });
 
+  it("leaves out what a device knew before it registered and has no longer", async () => {
+    await know("/3/0/0", { type: "string", value: "ACME" });
+    await know("/3303/0/5700", { type: "float", value: 21.5 });
+    await bench.clock.advance(1000);
+    await register(bench, bench.a.id, id, { objectLinks: "</3/0>,</3303/1>" });
+    await know("/3304/0/5700", { type: "float", value: 40 });
+    const { objects } = await tree();
+    const known = objects.flatMap(({ instances }) =>
+      instances.flatMap((one) => one.resources.filter(({ value }) => value).map(({ path }) => path)),
+    );
+    expect(known).toEqual(["/3/0/0", "/3304/0/5700"]);
+    expect(objects.map((object) => object.instances.map(({ path }) => path))).toEqual([
+      ["/3/0"],
+      ["/3303/1"],
+      ["/3304/0"],
+    ]);
+  });
+
   it("does not fall over what is kept and cannot be read", async () => {
     await register(bench, bench.a.id, id, { objectLinks: "</3/0" });
     expect(await tree()).toMatchObject({ registered: true, objects: [] });
