@@ -11,8 +11,10 @@ export interface Asked {
 export class Interest {
   /** What people want observed; like the subscriptions the same as in the database. */
   readonly people = new Set<Path>();
-  /** Paths that did not work, and when they may be tried again. */
+  /** Paths that did not work, and when they may be tried again; those that are over, never. */
   readonly failed = new Map<Path, number>();
+  /** Paths of which this registration told a value. */
+  readonly flowing = new Set<Path>();
   /** The registration on which the device is asked for one path after the other. */
   asking: LiveRegistration | null = null;
   /** Owners that asked for a path by itself, with what they still wait for. */
@@ -78,6 +80,11 @@ export class Interest {
     const subscribed = this.#subscribed.get(path);
     const presubscribed = this.#presubscribed.get(path);
     return [...new Set([...(subscribed?.keys() ?? []), ...(presubscribed ?? [])])];
+  }
+
+  /** It cannot be observed, whoever wants it. */
+  isOver(path: Path): boolean {
+    return this.failed.get(path) === Number.POSITIVE_INFINITY;
   }
 
   has(path: Path): boolean {

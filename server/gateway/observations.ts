@@ -24,8 +24,15 @@ export interface ObservationOptions {
     values: readonly PathValue[],
   ): Promise<void> | undefined;
   onerror(error: unknown): void;
-  /** The device ended an observation. */
-  onended(registration: LiveRegistration, path: Path, response: CoapResponse): void;
+  /** The device ended an observation; what has to be on disk before the device may forget it. */
+  onended(registration: LiveRegistration, path: Path, response: CoapResponse): Promise<void>;
+}
+
+/** What a device answered that was asked to notify a path. */
+export interface Begun {
+  response: CoapResponse;
+  /** It does. A value alone is the answer of one that does not [RFC7641 §4.1]. */
+  observing: boolean;
 }
 
 /** What devices notify now: what they were asked to, and what they do by themselves. */
@@ -51,8 +58,8 @@ export class Observations {
     return this.#automatic(registration).has(path);
   }
 
-  /** Asks the device to notify a path, and returns its answer; rejects with CoapFailure. */
-  async begin(registration: LiveRegistration, path: Path): Promise<CoapResponse> {
+  /** Asks the device to notify a path; rejects with CoapFailure. */
+  async begin(registration: LiveRegistration, path: Path): Promise<Begun> {
     const { directory, exchange } = this.options;
     const { deviceId } = registration;
     const key = `${deviceId} ${path}`;
@@ -65,13 +72,19 @@ export class Observations {
       const observation = await exchange.observe(registration, path, (notification) =>
         this.#notified(registration, path, notification),
       );
-      const { first } = observation;
-      if (first.code !== "2.05" || directory.registrationOf(deviceId) !== registration) return first;
+      const { first: response } = observation;
+      const observing = response.code === "2.05" && response.observe !== null;
+      if (directory.registrationOf(deviceId) !== registration) return { response, observing };
+      if (!observing) {
+        if (response.code === "2.05")
+          exchange.keep(registration, exchange.valuesIn(registration, path, response), "read");
+        return { response, observing };
+      }
       // Two may have begun at a time.
       this.#running.get(deviceId)?.get(path)?.cancel();
       this.#put(deviceId, path, observation);
-      this.#take(registration, path, first)?.catch(this.options.onerror);
-      return first;
+      this.#take(registration, path, response)?.catch(this.options.onerror);
+      return { response, observing };
     } finally {
       this.#beginning.delete(key);
     }
@@ -169,8 +182,7 @@ export class Observations {
     this.#running.get(registration.deviceId)?.delete(path);
     this.announce(registration);
     this.#failed(registration, path, `the device ended the observation with ${notification.code}`);
-    this.options.onended(registration, path, notification);
-    return undefined;
+    return this.options.onended(registration, path, notification);
   }
 
   #take(registration: LiveRegistration, path: Path, content: CoapResponse): Promise<void> | undefined {

@@ -35,7 +35,7 @@ import { Observations } from "./observations";
 import type { Presence } from "./presence";
 import { presubscribedPaths } from "./presubscriptions";
 import { profileOf } from "./profiles";
-import { endingOf, refusalOf, statusOf } from "./request-plan";
+import { type Ending, endingOf, refusalOf, statusOf } from "./request-plan";
 import type { Structures } from "./structures";
 import type { Timeline } from "./timeline";
 import type { Turns } from "./turns";
@@ -49,6 +49,8 @@ const MAX_PENDING = 100;
 const RETRY_MS = 60_000;
 /** Max-Age where a device does not say [RFC7252 §5.10.5]. */
 const MAX_AGE_S = 60;
+
+const NOT_OBSERVED = "the device tells the value, but does not tell of its changes";
 
 type Put = GatewayRequests["subscription.put"];
 type Remove = GatewayRequests["subscription.remove"];
@@ -206,7 +208,8 @@ export class Subscriptions {
     const registration = this.options.directory.registrationOf(deviceId);
     if (registration?.accountId !== accountId) return { paths: [] };
     if (!registration.presubscribed) await this.#match(registration);
-    const paths = this.#interests.get(deviceId)?.pathsOf(ownerId) ?? [];
+    const interest = this.#interests.get(deviceId);
+    const paths = interest?.pathsOf(ownerId).filter((path) => !interest.isOver(path)) ?? [];
     return { paths: paths.sort(comparePaths) };
   }
 
@@ -285,7 +288,9 @@ export class Subscriptions {
 
   /** A registration gave way to a newer one: nothing of it is asked or observed any longer. */
   ended(registration: LiveRegistration): void {
-    this.#interests.get(registration.deviceId)?.failed.clear();
+    const interest = this.#interests.get(registration.deviceId);
+    interest?.failed.clear();
+    interest?.flowing.clear();
     this.#observations.forget(registration);
   }
 
@@ -326,8 +331,11 @@ export class Subscriptions {
     const { commit, clock, exchange } = this.options;
     const { deviceId } = registration;
     try {
-      const response = await this.#observations.begin(registration, path);
-      if (response.code !== "2.05") return { response, values: [] };
+      const { response, observing } = await this.#observations.begin(registration, path);
+      if (!observing) {
+        if (response.code.startsWith("2.")) throw new ContentError(NOT_OBSERVED);
+        return { response, values: [] };
+      }
       this.#in(deviceId).people.add(path);
       await commit.add(putObservation, { deviceId, path, at: clock.now() });
       this.#observations.announce(registration);
@@ -455,21 +463,26 @@ export class Subscriptions {
         await this.#readFor(registration, interest, path);
         return;
       }
-      const response = await this.#observations.begin(registration, path);
+      const { response, observing } = await this.#observations.begin(registration, path);
       // Nobody may want it any longer.
-      if (response.code === "2.05") return this.#release(deviceId, path);
+      if (observing) return this.#release(deviceId, path);
       if (directory.registrationOf(deviceId) !== registration) return;
-      interest.failed.set(path, Number.POSITIVE_INFINITY);
-      this.#refused(registration, path, response);
+      this.#over(registration, interest, path, refusal(response), response.code);
     } catch (error) {
       if (!(error instanceof CoapFailure)) throw error;
       if (directory.registrationOf(deviceId) !== registration) return;
       const lost = error.kind === "closed" || error.kind === "cancelled";
       // It may go on with another session already, or listen again in queue mode.
       if (lost ? registration.peer !== peer : error.kind === "timeout" && queueMode) return;
-      const forGood = error.kind === "too_large" || error.kind === "bad_response";
-      interest.failed.set(path, forGood ? Number.POSITIVE_INFINITY : clock.now() + RETRY_MS);
-      if (!lost) this.#unanswered(registration, path, error);
+      const ending = endingOf(error, registration.transport as TransportKind);
+      if (error.kind === "too_large" || error.kind === "bad_response") {
+        this.#over(registration, interest, path, ending);
+        return;
+      }
+      interest.failed.set(path, clock.now() + RETRY_MS);
+      // Who waits to hear is not subscribed; who was before, still is.
+      const waiting = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
+      if (!lost) this.#end(registration, path, waiting, ending);
     }
   }
 
@@ -484,8 +497,7 @@ export class Subscriptions {
     if (directory.registrationOf(registration.deviceId) !== registration) return;
     const waiting = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
     if (!response.code.startsWith("2.")) {
-      const answer = { status: statusOf(response.code), payload: "", error: refusalOf(response) };
-      this.#end(registration, path, waiting, answer, response.code);
+      this.#end(registration, path, waiting, refusal(response), response.code);
       return;
     }
     const values = exchange.valuesIn(registration, path, response);
@@ -497,7 +509,10 @@ export class Subscriptions {
 
   /** Ends an observation that nobody wants. */
   async #release(deviceId: string, path: Path): Promise<void> {
-    if (!this.#interests.get(deviceId)?.has(path)) await this.#observations.end(deviceId, path);
+    const interest = this.#interests.get(deviceId);
+    if (interest?.has(path)) return;
+    interest?.flowing.delete(path);
+    await this.#observations.end(deviceId, path);
   }
 
   /** Tells a value to everybody who wants it; who still waits to hear gets it as the answer. */
@@ -510,6 +525,7 @@ export class Subscriptions {
     const interest = this.#interests.get(registration.deviceId);
     const owners = interest?.ownersOf(path) ?? [];
     if (!interest || owners.length === 0) return undefined;
+    interest.flowing.add(path);
     const maxAge = content.maxAge ?? MAX_AGE_S;
     const answered = interest.subscribers(path).filter(({ asked }) => asked.length > 0);
     const answer = { status: 200, ...forApplication(path, content, values), "max-age": maxAge };
@@ -591,45 +607,78 @@ export class Subscriptions {
   }
 
   /** The device ended an observation: whoever asked for it has to ask again. */
-  #ended(registration: LiveRegistration, path: Path, response: CoapResponse): void {
+  async #ended(registration: LiveRegistration, path: Path, response: CoapResponse): Promise<void> {
     const { deviceId } = registration;
     const interest = this.#interests.get(deviceId);
     if (!interest) return;
     if (interest.people.delete(path)) this.options.commit.note(removeObservation, { deviceId, path });
+    await this.#finish(registration, interest, path, refusal(response), response.code);
+  }
+
+  /** A path cannot be observed, or not any longer. */
+  #over(registration: LiveRegistration, interest: Interest, path: Path, ending: Ending, code?: string): void {
+    const { accountId, deviceId } = registration;
+    // Of those who wait, each has an entry of its own in the timeline.
+    const ran =
+      interest.flowing.has(path) || interest.subscribers(path).some(({ asked }) => asked.length === 0);
+    if (ran || interest.people.has(path))
+      this.options.timeline.note("resource.failed", {
+        accountId,
+        deviceId,
+        data: { path, ...nameOf(path), operation: "observe", reason: ending.error, ...(code && { code }) },
+      });
+    this.#finish(registration, interest, path, ending, code).catch(this.options.onerror);
+  }
+
+  /** Nobody is subscribed to a path any longer: who waits to hear is answered, and who was told values hears of the end. */
+  #finish(
+    registration: LiveRegistration,
+    interest: Interest,
+    path: Path,
+    ending: Ending,
+    code?: string,
+  ): Promise<void> {
+    const { notifier } = this.options;
+    const { deviceId } = registration;
     interest.failed.set(path, Number.POSITIVE_INFINITY);
-    this.#refused(registration, path, response);
+    const subscribers = interest.subscribers(path);
+    const waiting = new Set(
+      subscribers.filter(({ asked }) => asked.length > 0).map(({ ownerId }) => ownerId),
+    );
+    const owners = interest.flowing.delete(path)
+      ? interest.ownersOf(path)
+      : subscribers.map(({ ownerId }) => ownerId);
+    const notices = owners
+      .filter((ownerId) => !waiting.has(ownerId))
+      .map((ownerId) =>
+        // There may have been no request for it; what names the subscription is its address.
+        notifier.entry(ownerId, "async-responses", {
+          id: `${deviceId}${path}`,
+          status: ending.status,
+          payload: "",
+          error: `the subscription ended: ${ending.error}`,
+        }),
+      );
+    return this.#end(registration, path, subscribers, ending, code, notices);
   }
 
-  /** The device does not let this path be observed: nobody is subscribed to it. */
-  #refused(registration: LiveRegistration, path: Path, response: CoapResponse): void {
-    const subscribers = this.#interests.get(registration.deviceId)?.subscribers(path) ?? [];
-    const answer = { status: statusOf(response.code), payload: "", error: refusalOf(response) };
-    this.#end(registration, path, subscribers, answer, response.code);
-  }
-
-  /** The device did not answer: who waits to hear is not subscribed; who was before, still is. */
-  #unanswered(registration: LiveRegistration, path: Path, failure: CoapFailure): void {
-    const subscribers = this.#interests.get(registration.deviceId)?.subscribers(path) ?? [];
-    const waiting = subscribers.filter(({ asked }) => asked.length > 0);
-    const ending = endingOf(failure, registration.transport as TransportKind);
-    this.#end(registration, path, waiting, { payload: "", ...ending });
-  }
-
-  /** Ends subscriptions with an answer to those who still wait for one. */
+  /** Ends subscriptions with an answer to those who still wait for one; resolves when that is on disk. */
   #end(
     registration: LiveRegistration,
     path: Path,
     subscribers: readonly { ownerId: string; asked: Asked[] }[],
-    answer: Omit<NotificationBodies["async-responses"], "id">,
+    ending: Ending,
     code?: string,
-  ): void {
+    notices: readonly Entry[] = [],
+  ): Promise<void> {
     const { deviceId } = registration;
-    const entries = this.#answers(registration, path, subscribers, answer, code);
+    const answer = { status: ending.status, payload: "", error: ending.error };
+    const entries = [...this.#answers(registration, path, subscribers, answer, code), ...notices];
     for (const { ownerId } of subscribers) {
       this.#interests.get(deviceId)?.unsubscribe(path, ownerId);
       entries.push([removeSubscription, { ownerId, deviceId, path }]);
     }
-    this.#insist(registration, entries);
+    return this.#insist(registration, entries);
   }
 
   /** Resolves when they are on disk. */
@@ -640,14 +689,20 @@ export class Subscriptions {
   }
 
   /** Writes the ends of what is over in memory already, as soon as the disk takes them. */
-  #insist({ accountId }: LiveRegistration, entries: readonly Entry[]): void {
+  async #insist({ accountId }: LiveRegistration, entries: readonly Entry[]): Promise<void> {
     if (entries.length === 0) return;
     const { commit, notifier, onerror } = this.options;
-    commit
+    await commit
       .insist(entries)
       .then(() => notifier.written(accountId, entries))
       .catch(onerror);
   }
+}
+
+/** What who asked for a path to be observed is told of an answer that does not begin it, or ends it. */
+function refusal(response: CoapResponse): Ending {
+  if (response.code.startsWith("2.")) return { status: 400, error: NOT_OBSERVED };
+  return { status: statusOf(response.code), error: refusalOf(response) };
 }
 
 /** A path and everything above it but the root. */

@@ -161,7 +161,10 @@ export const notificationMessage = z
     "async-responses": z
       .array(
         z.object({
-          id: z.string(),
+          id: z.string().openapi({
+            description:
+              "Of the request; when a device ends a subscription, the address of that: device ID and path.",
+          }),
           status: z.int(),
           payload: z.string().openapi({ description: "Base64; empty where there is none." }),
           ct: z.string().optional(),

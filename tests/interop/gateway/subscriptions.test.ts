@@ -227,9 +227,67 @@ describe("a subscription", () => {
     await app.got("async-responses");
     const token = device.tokens.get("/3303/0/5700");
     if (!token) throw new Error("It is not observed.");
-    device.raw.notify(token, 9, { code: "4.04" });
-    await eventually(async () => (await rows(device.id)) === 0);
+    const others = device.raw.others.length;
+    device.raw.notify(token, 9, { code: "4.04" }, true);
+    const ended = {
+      kind: "async-responses",
+      id: `${device.id}/3303/0/5700`,
+      status: 404,
+      payload: "",
+      error: expect.stringMatching(/^the subscription ended: the device has no such .*\(4\.04\)$/),
+    };
+    expect((await app.got("async-responses", 2))[1]).toEqual(ended);
+    // It is acknowledged when that is on disk.
+    await eventually(() => device.raw.others.slice(others).some((one) => one.ack && one.code === "0.00"));
+    expect(await rows(device.id)).toBe(0);
     expect(await app.subscriptions(device.id)).toEqual([]);
+  });
+
+  it("that ends is told also to who was subscribed without having asked for the path", async () => {
+    const [app, late] = [application(), application()];
+    await app.presubscribe({ resourcePaths: ["/3303/0/5700", "/3303/0/5601"] });
+    const device = await sensor([], "</3303/0/5700>,</3303/0/5601>");
+    await app.got("notifications", 2);
+    // It is observed already, so there is no request.
+    expect(await late.subscribe(device.id, "/3303/0/5700")).toMatchObject({ state: "active" });
+    device.raw.notify(device.tokens.get("/3303/0/5700") ?? Buffer.alloc(0), 9, { code: "5.00" });
+    for (const one of [app, late])
+      expect(await one.got("async-responses")).toMatchObject([
+        { id: `${device.id}/3303/0/5700`, status: 500, error: expect.stringContaining("ended") },
+      ]);
+    expect(await app.subscriptions(device.id)).toEqual(["/3303/0/5601"]);
+    expect(await late.subscriptions(device.id)).toEqual([]);
+    await app.presubscribe();
+  });
+
+  it("that cannot go on after a restart ends with a word", async () => {
+    const [device, app] = [await sensor(), application()];
+    await app.subscribe(device.id, "/3303/0/5700");
+    await app.got("async-responses");
+    await gateway.restart();
+    device.answer = () => ({ code: "4.05" });
+    await device.update();
+    expect((await app.got("async-responses", 2))[1]).toMatchObject({
+      id: `${device.id}/3303/0/5700`,
+      status: 400,
+      error: expect.stringContaining("the subscription ended: the device does not allow"),
+    });
+    expect(await rows(device.id)).toBe(0);
+    const events = await gateway.events(device.id);
+    expect(events.filter(({ type }) => type === "resource.failed")).toHaveLength(1);
+  });
+
+  it("to what the device tells, but does not let be observed, is none, and says why", async () => {
+    const [device, app] = [await sensor(), application()];
+    device.raw.answer = () => ({ code: "2.05", payload: "20.5", options: [TEXT] });
+    await app.subscribe(device.id, "/3303/0/5700");
+    expect(await app.got("async-responses")).toMatchObject([
+      { status: 400, payload: "", error: expect.stringContaining("does not tell of its changes") },
+    ]);
+    expect(await app.subscriptions(device.id)).toEqual([]);
+    const observe = { accountId: gateway.accountId, deviceId: device.id, path: "/3303/0/5700" };
+    expect(await gateway.bus.request("device.observe", observe)).toMatchObject({ ok: false });
+    expect(await gateway.db.observation.count({ where: { deviceId: device.id } })).toBe(0);
   });
 
   it("is gone after the device registered anew, while updates keep it", async () => {
