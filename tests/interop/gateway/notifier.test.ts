@@ -4,7 +4,7 @@ import { actAs } from "@/server/services/create-context";
 import { removeDevice } from "@/server/services/devices/remove";
 import { newId } from "@/server/services/ids";
 import { eventually, TestApplication } from "../../support/application";
-import { type Ask, RawDevice } from "../../support/raw-device";
+import { type Ask, RawDevice, uint } from "../../support/raw-device";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
 
 /* What applications are told of registrations: rows in their queues, written with the registrations themselves. */
@@ -163,6 +163,7 @@ describe("a device that leaves and registers in the same breath", () => {
       await application.presubscribe({ resourcePaths: ["/3303/0/5700"] });
       const { device, id, register, location } = await registered(query, "</1/0>,</3303/0/5700>;obs");
       await eventually(() => device.requests.length === 1);
+      device.answer = () => ({ code: "2.05", payload: "1", options: [{ name: "Observe", value: uint(1) }] });
       // Both are here before either is written.
       const [left, came] = await Promise.all([device.ask({ method: "DELETE", path: location }), register()]);
       expect([left.code, came.code]).toEqual(["2.02", "2.01"]);
