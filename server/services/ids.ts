@@ -1,29 +1,39 @@
 import { randomFillSync } from "node:crypto";
 
-const random = Buffer.alloc(10 * 512);
-let used = random.length;
-let lastMs = 0;
-let counter = 0;
+const RANDOM_BYTES = 10 * 512;
+
+interface Ids {
+  random: Buffer;
+  used: number;
+  lastMs: number;
+  counter: number;
+}
+
+// The portal is two module graphs in one process, and their ids sort together; a simulation begins each run anew.
+const IDS = Symbol.for("gangway.ids");
+const holder = globalThis as { [IDS]?: Ids };
+holder[IDS] ??= { random: Buffer.alloc(RANDOM_BYTES), used: RANDOM_BYTES, lastMs: 0, counter: 0 };
+const ids = holder[IDS];
 
 /**
  * A new id: 32 lower-case hex characters, later ids of one process sort behind earlier ones.
  * 48 bits of milliseconds, 16 bits of counter, 64 random bits.
  */
 export function newId(now = Date.now()): string {
-  if (now > lastMs) {
-    lastMs = now;
-    counter = 0;
-  } else if (++counter > 0xffff) {
-    lastMs += 1;
-    counter = 0;
+  if (now > ids.lastMs) {
+    ids.lastMs = now;
+    ids.counter = 0;
+  } else if (++ids.counter > 0xffff) {
+    ids.lastMs += 1;
+    ids.counter = 0;
   }
-  if (used + 8 > random.length) {
-    randomFillSync(random);
-    used = 0;
+  if (ids.used + 8 > ids.random.length) {
+    randomFillSync(ids.random);
+    ids.used = 0;
   }
-  const tail = random.toString("hex", used, used + 8);
-  used += 8;
-  return lastMs.toString(16).padStart(12, "0") + counter.toString(16).padStart(4, "0") + tail;
+  const tail = ids.random.toString("hex", ids.used, ids.used + 8);
+  ids.used += 8;
+  return ids.lastMs.toString(16).padStart(12, "0") + ids.counter.toString(16).padStart(4, "0") + tail;
 }
 
 /** 32 lower-case hex characters. */

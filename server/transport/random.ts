@@ -1,17 +1,25 @@
 import { randomFillSync } from "node:crypto";
 
-// One call into the generator serves many peers; used bytes are never handed out again.
-const pool = Buffer.allocUnsafeSlow(4096);
-let used = pool.length;
+/** One call into the generator serves many peers; used bytes are never handed out again. */
+interface Pool {
+  bytes: Buffer;
+  used: number;
+}
+
+// One for all module graphs of a process; a simulation empties it before each run.
+const POOL = Symbol.for("gangway.random");
+const holder = globalThis as { [POOL]?: Pool };
+holder[POOL] ??= { bytes: Buffer.allocUnsafeSlow(4096), used: 4096 };
+const pool = holder[POOL];
 
 /** Random bytes from a pool; the view is valid until the next call. */
 export function randomView(length: number): Buffer {
-  if (used + length > pool.length) {
-    randomFillSync(pool);
-    used = 0;
+  if (pool.used + length > pool.bytes.length) {
+    randomFillSync(pool.bytes);
+    pool.used = 0;
   }
-  used += length;
-  return pool.subarray(used - length, used);
+  pool.used += length;
+  return pool.bytes.subarray(pool.used - length, pool.used);
 }
 
 /** 96 random bits as text. */

@@ -26,7 +26,8 @@ export type Fate =
 
 let template: Promise<Buffer> | null = null;
 
-function templateFile(): Promise<Buffer> {
+/** The bytes of an empty database. */
+export function templateFile(): Promise<Buffer> {
   template ??= (async () => {
     const folder = mkdtempSync(join(tmpdir(), "gangway-template-"));
     const file = join(folder, "template.db");

@@ -1,3 +1,4 @@
+import { templateFile } from "./disk";
 import { Random, seedProcess } from "./random";
 import { type Options, type Outcome, Scenario } from "./scenario";
 import { BrokenPromise, World } from "./world";
@@ -16,6 +17,9 @@ seedProcess(
 /** Runs one seed to its end, or to the first promise that it breaks. */
 export async function simulate(options: Options): Promise<Outcome> {
   const start = performance.now();
+  // Made with the chance of nobody's run.
+  await templateFile();
+  forgetFormerRun();
   const own = new World(options.seed);
   own.verbose = options.verbose ?? false;
   world = own;
@@ -40,4 +44,13 @@ export async function simulate(options: Options): Promise<Outcome> {
     broken,
     lines: own.lines,
   };
+}
+
+/** What a process draws in advance, and counts on with, is drawn anew. */
+function forgetFormerRun(): void {
+  const holder = globalThis as unknown as Record<symbol, { used: number; lastMs?: number; counter?: number }>;
+  for (const name of ["gangway.random", "gangway.ids"]) {
+    const state = holder[Symbol.for(name)];
+    if (state) Object.assign(state, { used: Number.POSITIVE_INFINITY, lastMs: 0, counter: 0 });
+  }
 }

@@ -1,4 +1,4 @@
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, randomUUID } from "node:crypto";
 import { connect as openTcp, type Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { connect as openTls, type TLSSocket } from "node:tls";
@@ -177,11 +177,9 @@ class Tap extends Duplex {
   }
 }
 
-let ids = 0;
-
 /** A TLS connection on which every write is a record of its own. */
 class PelionTlsPeer implements Peer {
-  readonly id = `pelion-${++ids}`;
+  readonly id = randomUUID();
   readonly transport = "tls";
   readonly identity = null;
   readonly restored = false;
