@@ -1,5 +1,6 @@
 import pino, { type Logger } from "pino";
 import type { LogLevel } from "./config/log-levels";
+import { RepeatedErrors } from "./repeated-errors";
 
 export type { Logger, LogLevel };
 
@@ -9,6 +10,13 @@ export function createLogger(
   level: LogLevel = "info",
   output: "stdout" | "stderr" = "stdout",
 ): Logger {
+  const repeated = new RepeatedErrors({
+    now: Date.now,
+    after(ms, run) {
+      const timer = setTimeout(run, ms).unref();
+      return { cancel: () => clearTimeout(timer) };
+    },
+  });
   return pino(
     {
       name,
@@ -17,6 +25,12 @@ export function createLogger(
       redact: {
         paths: ["password", "secret", "privateKey", "*.password", "*.secret", "*.privateKey"],
         censor: "…",
+      },
+      hooks: {
+        logMethod(args, method, level) {
+          const log = (...line: typeof args) => method.apply(this, line);
+          if (level < pino.levels.values.error! || repeated.mayLog(args, log)) log(...args);
+        },
       },
     },
     pino.destination({ fd: output === "stdout" ? 1 : 2, sync: true }),

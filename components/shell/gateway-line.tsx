@@ -10,22 +10,8 @@ export function GatewayLine() {
   const live = useLive();
   const overview = useData("overview", {}, { everyMs: 15_000 });
   const up = overview.data ? overview.data.gateway !== null : null;
-  const [tone, text, why] =
-    live === "lost"
-      ? ([
-          "warn",
-          "Connection lost",
-          "The portal does not answer. What you see may be out of date; it goes on by itself.",
-        ] as const)
-      : up === null
-        ? (["idle", "Checking the gateway", "The gateway is the process that devices talk to."] as const)
-        : up
-          ? (["ok", "Gateway is up", "Devices can bootstrap and register, and this page is live."] as const)
-          : ([
-              "bad",
-              "Gateway is down",
-              "No device can bootstrap or register until it is started again.",
-            ] as const);
+  const trouble = overview.data?.gateway?.storageTrouble;
+  const [tone, text, why] = lineFor(live === "lost", up, trouble?.reason);
   return (
     <Tooltip content={why} side="top">
       <Link
@@ -39,4 +25,21 @@ export function GatewayLine() {
       </Link>
     </Tooltip>
   );
+}
+
+type Line = readonly [tone: "ok" | "warn" | "bad" | "idle", text: string, why: string];
+
+function lineFor(lost: boolean, up: boolean | null, trouble: string | undefined): Line {
+  if (lost)
+    return [
+      "warn",
+      "Connection lost",
+      "The portal does not answer. What you see may be out of date; it goes on by itself.",
+    ];
+  if (up === null)
+    return ["idle", "Checking the gateway", "The gateway is the process that devices talk to."];
+  if (!up)
+    return ["bad", "Gateway is down", "No device can bootstrap or register until it is started again."];
+  if (trouble) return ["bad", "Cannot store", `No device can bootstrap or register: ${trouble}.`];
+  return ["ok", "Gateway is up", "Devices can bootstrap and register, and this page is live."];
 }

@@ -12,6 +12,7 @@ import { useViewer } from "../viewer";
 import { CommandPalette } from "./command-palette";
 import { GatewayLine } from "./gateway-line";
 import { isHere, placesFor } from "./nav";
+import { StorageNotice } from "./storage-notice";
 import { UserMenu, type UserMenuProps } from "./user-menu";
 
 /** What stays around every page: navigation, search, who is signed in, whether the gateway is up. */
@@ -94,6 +95,7 @@ export function Shell({ user, children }: { user: UserMenuProps; children: React
           tabIndex={-1}
           className="mx-auto w-full min-w-0 max-w-[78rem] px-4 py-6 outline-none md:px-8 md:py-8"
         >
+          <StorageNotice />
           {children}
         </main>
       </div>

@@ -80,6 +80,8 @@ export const gatewayRequests = {
       registrations: z.number(),
       peers: z.number(),
       listeners: z.array(z.object({ service: z.enum(["bootstrap", "lwm2m"]), uri: z.string() })),
+      /** Why nothing can be stored now, and since when. */
+      storageTrouble: z.object({ reason: z.string(), since: z.number() }).nullable(),
     }),
   },
   /** Trusted certificates changed: load them again; end the sessions that rest on one that is gone. */

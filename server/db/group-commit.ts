@@ -1,6 +1,6 @@
-import Database from "better-sqlite3";
 import type { Clock, Timer } from "../clock";
 import { batchOf, type PrismaClient } from "./client";
+import { storageTrouble } from "./storage-trouble";
 
 /** One statement that is run for many rows in one transaction. */
 export interface Statement<Row extends object = object> {
@@ -20,8 +20,23 @@ export type Entry = readonly [statement: Statement<never>, row: object];
 
 interface Unit {
   entries: readonly Entry[];
-  resolve: (() => void) | null;
+  /** Null: noted, and nobody waits for it. */
   reject: ((error: unknown) => void) | null;
+  /** Called when it is on disk. */
+  written: readonly (() => void)[];
+}
+
+export interface NoteOptions {
+  /** When the row is on disk at the latest, ms; a second by default. */
+  withinMs?: number;
+  /** Called when the row is on disk, or a newer one in its place; never when it cannot be written. */
+  written?: () => void;
+}
+
+/** Why nothing can be written now, and since when (ms). */
+export interface StorageTrouble {
+  reason: string;
+  since: number;
 }
 
 export interface GroupCommitOptions {
@@ -29,7 +44,7 @@ export interface GroupCommitOptions {
   delayMs?: number;
   /** A group of this size is not kept waiting. */
   maxRows?: number;
-  /** Told of a noted row that could not be written; nobody waits for it. */
+  /** Told of a noted row that is given up; nobody waits for it. */
   onerror?: (error: unknown, statement: string) => void;
 }
 
@@ -45,10 +60,20 @@ const RUSH_NOTE_DELAY_MS = 250;
 const FIRST_RETRY_MS = 250;
 const MAX_RETRY_MS = 10_000;
 
+/** Notes that wait for room on the disk; beyond, the oldest are given up. */
+const MAX_KEPT_NOTES = 10_000;
+/** A failure is old news after this time: nobody wrote since. */
+const TROUBLE_MS = 90_000;
+
+interface Item {
+  row: object;
+  written: (() => void)[];
+}
+
 /** The rows of one statement; of those with one key only the one that counts. */
 class Rows {
-  readonly #keyed: Map<string, object> | null;
-  readonly #list: object[] = [];
+  readonly #keyed: Map<string, Item> | null;
+  readonly #list: Item[] = [];
 
   constructor(private readonly statement: Statement<never>) {
     this.#keyed = statement.key ? new Map() : null;
@@ -58,25 +83,34 @@ class Rows {
     return this.#keyed?.size ?? this.#list.length;
   }
 
-  add(row: object): void {
+  add(row: object, written: readonly (() => void)[] = []): void {
+    const item = { row, written: [...written] };
     if (!this.#keyed || !this.statement.key) {
-      this.#list.push(row);
+      this.#list.push(item);
       return;
     }
     const key = this.statement.key(row as never);
     const former = this.#keyed.get(key);
-    if (former && this.#rank(former) > this.#rank(row)) return;
+    if (former && this.#rank(former.row) > this.#rank(row)) {
+      former.written.push(...written);
+      return;
+    }
+    if (former) item.written.unshift(...former.written);
     // The last row goes behind the earlier ones of other keys, as it came.
     this.#keyed.delete(key);
-    this.#keyed.set(key, row);
+    this.#keyed.set(key, item);
   }
 
   #rank(row: object): number {
     return this.statement.rank?.(row as never) ?? 0;
   }
 
-  [Symbol.iterator](): Iterator<object> {
-    return this.#keyed?.values() ?? this.#list.values();
+  items(): Iterable<Item> {
+    return this.#keyed?.values() ?? this.#list;
+  }
+
+  *[Symbol.iterator](): Iterator<object> {
+    for (const { row } of this.items()) yield row;
   }
 }
 
@@ -89,12 +123,14 @@ export class GroupCommit {
   #units: Unit[] = [];
   #notes = new Map<Statement<never>, Rows>();
   #noted = 0;
-  /** When the oldest note came, and when rows were last committed that somebody waited for. */
+  /** When the oldest note came, when the first of them has to be on disk, and when rows were last committed that somebody waited for. */
   #notedSince = 0;
+  #notesDue = 0;
   #committedAt = Number.NEGATIVE_INFINITY;
   #timer: { timer: Timer; due: number } | null = null;
   #running: Promise<void> | null = null;
   #closed = false;
+  #trouble: (StorageTrouble & { last: number; tries: number }) | null = null;
 
   constructor(
     db: PrismaClient,
@@ -116,7 +152,7 @@ export class GroupCommit {
   addAll(entries: readonly Entry[]): Promise<void> {
     if (this.#closed) return Promise.reject(new Error("The database is being closed."));
     return new Promise((resolve, reject) => {
-      this.#units.push({ entries, resolve, reject });
+      this.#units.push({ entries, reject, written: [resolve] });
       this.#schedule(this.#units.length >= this.#maxRows ? 0 : this.#delayMs);
     });
   }
@@ -130,29 +166,42 @@ export class GroupCommit {
       try {
         return await this.addAll(entries);
       } catch (error) {
-        if (this.#closed || isOfRow(error)) throw error;
+        if (this.#closed || storageTrouble(error) === null) throw error;
       }
       await new Promise<void>((resolve) => this.clock.after(wait, resolve));
     }
   }
 
-  /** Writes the row with the next commit, within a second; of several rows with one key only the last. */
-  note<Row extends object>(statement: Statement<Row>, row: Row): void {
+  /**
+   * Writes the row with the next commit, within a second; of several rows with one key only the one that counts. While
+   * nothing can be written it waits, so that what happened in the meantime is known when there is room again.
+   */
+  note<Row extends object>(statement: Statement<Row>, row: Row, options: NoteOptions = {}): void {
     if (this.#closed) return;
-    let rows = this.#notes.get(statement);
-    if (!rows) this.#notes.set(statement, (rows = new Rows(statement)));
-    if (this.#noted === 0) this.#notedSince = this.clock.now();
-    const before = rows.size;
-    rows.add(row);
-    this.#noted += rows.size - before;
-    this.#schedule(this.#noted >= this.#maxRows ? 0 : NOTE_DELAY_MS);
+    const now = this.clock.now();
+    const due = now + (options.withinMs ?? NOTE_DELAY_MS);
+    if (this.#noted === 0) [this.#notedSince, this.#notesDue] = [now, due];
+    this.#notesDue = Math.min(this.#notesDue, due);
+    this.#keep(statement, row, options.written && [options.written]);
+    this.#scheduleNotes();
   }
 
-  /** Writes everything that waits; resolves when it is on disk. */
+  /** Why nothing can be written, or null as far as it is known. */
+  get trouble(): StorageTrouble | null {
+    if (!this.#trouble || this.clock.now() - this.#trouble.last > TROUBLE_MS) return null;
+    const { reason, since } = this.#trouble;
+    return { reason, since };
+  }
+
+  /** Writes everything that can be written; resolves when it is on disk. */
   async flush(): Promise<void> {
+    const tries = this.#trouble?.tries ?? 0;
     for (;;) {
       if (!this.#running && this.#waiting === 0) return;
-      if (!this.#running) this.#start();
+      if (!this.#running) {
+        if ((this.#trouble?.tries ?? 0) > tries) return;
+        this.#start(true);
+      }
       await this.#running;
     }
   }
@@ -161,10 +210,32 @@ export class GroupCommit {
   async close(): Promise<void> {
     this.#closed = true;
     await this.flush();
+    this.#timer?.timer.cancel();
   }
 
   get #waiting(): number {
     return this.#units.length + this.#noted;
+  }
+
+  #keep(statement: Statement<never>, row: object, written?: readonly (() => void)[]): void {
+    let rows = this.#notes.get(statement);
+    if (!rows) this.#notes.set(statement, (rows = new Rows(statement)));
+    const before = rows.size;
+    rows.add(row, written);
+    this.#noted += rows.size - before;
+  }
+
+  /** When notes that were refused for want of room are tried again. */
+  get #retryAt(): number {
+    if (!this.#trouble) return Number.NEGATIVE_INFINITY;
+    const { last, tries } = this.#trouble;
+    return last + Math.min(FIRST_RETRY_MS * 2 ** Math.min(tries - 1, 16), MAX_RETRY_MS);
+  }
+
+  #scheduleNotes(): void {
+    if (this.#noted === 0) return;
+    const due = Math.max(this.#noted >= this.#maxRows ? 0 : this.#notesDue, this.#retryAt);
+    this.#schedule(Math.max(0, due - this.clock.now()));
   }
 
   #schedule(delay: number): void {
@@ -180,33 +251,48 @@ export class GroupCommit {
     this.#timer = { timer: this.clock.after(delay, () => this.#start()), due };
   }
 
-  #start(): void {
+  #start(all = false): void {
     this.#timer?.timer.cancel();
     this.#timer = null;
     if (this.#running || this.#waiting === 0) return;
-    const now = this.clock.now();
-    const rush = this.#units.length > 0 && now - this.#committedAt < RUSH_MS;
-    const gather = rush && this.#noted < this.#maxRows && now - this.#notedSince < RUSH_NOTE_DELAY_MS;
-    const units = gather ? [] : this.#takeNotes();
+    const units = all || !this.#gathers ? this.#takeNotes() : [];
     if (this.#units.length > 0) {
-      this.#committedAt = now;
+      this.#committedAt = this.clock.now();
       for (const unit of this.#units.splice(0, this.#maxRows)) units.push(unit);
     }
     this.#running = this.#commit(units).finally(() => {
       this.#running = null;
       // What came during a commit has waited long enough.
       if (this.#units.length > 0) this.#start();
-      else if (this.#noted > 0) this.#schedule(NOTE_DELAY_MS - (this.clock.now() - this.#notedSince));
+      else this.#scheduleNotes();
     });
+  }
+
+  /** Whether notes wait for more, or for room, although a commit begins. */
+  get #gathers(): boolean {
+    const now = this.clock.now();
+    if (now < this.#retryAt) return this.#units.length > 0;
+    const rush = this.#units.length > 0 && now - this.#committedAt < RUSH_MS;
+    const until = Math.min(this.#notesDue, this.#notedSince + RUSH_NOTE_DELAY_MS);
+    return rush && this.#noted < this.#maxRows && now < until;
   }
 
   #takeNotes(): Unit[] {
     const units: Unit[] = [];
     for (const [statement, rows] of this.#notes)
-      for (const row of rows) units.push({ entries: [[statement, row]], resolve: null, reject: null });
+      for (const { row, written } of rows.items())
+        units.push({ entries: [[statement, row]], reject: null, written });
     this.#notes = new Map();
     this.#noted = 0;
     return units;
+  }
+
+  /** Notes that found no room wait before those that came since. */
+  #putBack(units: readonly Unit[]): void {
+    const since = this.#takeNotes();
+    this.#notedSince = this.#notesDue = this.clock.now();
+    for (const { entries, written } of [...units, ...since])
+      for (const [statement, row] of entries) this.#keep(statement, row, written);
   }
 
   /** Commits the units in one transaction; when that fails, in halves, down to the one that is at fault. */
@@ -217,17 +303,35 @@ export class GroupCommit {
         for (const [statement, rows] of statements) batch.run(statement.sql, rows);
       });
     } catch (error) {
+      const reason = storageTrouble(error);
       const [unit] = units;
-      if (units.length > 1 && isOfRow(error)) {
+      if (reason !== null) {
+        this.#refused(units, error, reason);
+      } else if (units.length > 1) {
         const half = units.length >> 1;
         await this.#commit(units.slice(0, half));
         await this.#commit(units.slice(half));
       } else if (unit) {
-        for (const failed of units) this.#fail(failed, error);
+        this.#fail(unit, error);
       }
       return;
     }
-    for (const unit of units) unit.resolve?.();
+    this.#trouble = null;
+    for (const { written } of units) for (const run of written) run();
+  }
+
+  /** The disk is full or the database locked: whoever waits hears it, notes stay for later. */
+  #refused(units: readonly Unit[], error: unknown, reason: string): void {
+    const now = this.clock.now();
+    const since = this.trouble?.since ?? now;
+    const tries = (this.#trouble?.tries ?? 0) + 1;
+    this.#trouble = { reason, since, last: now, tries };
+    const notes = units.filter(({ reject }) => reject === null);
+    const kept = this.#closed ? 0 : Math.max(0, MAX_KEPT_NOTES - this.#noted);
+    const givenUp = notes.splice(0, Math.max(0, notes.length - kept));
+    if (notes.length > 0) this.#putBack(notes);
+    for (const unit of givenUp) this.#fail(unit, error);
+    for (const unit of units) unit.reject?.(error);
   }
 
   #fail(unit: Unit, error: unknown): void {
@@ -247,10 +351,4 @@ function byStatement(units: readonly Unit[]): [Statement<never>, Rows][] {
     }
   }
   return [...groups].sort(([a], [b]) => a.order - b.order);
-}
-
-/** Whether a row may be at fault; when the disk is full or the database locked, trying row by row changes nothing. */
-function isOfRow(error: unknown): boolean {
-  if (!(error instanceof Database.SqliteError)) return true;
-  return /^SQLITE_(CONSTRAINT|ERROR|MISMATCH|TOOBIG|RANGE)/.test(error.code);
 }

@@ -1,5 +1,5 @@
 import type { BusHandlers } from "@/server/bus";
-import type { PrismaClient } from "@/server/db";
+import type { GroupCommit, PrismaClient } from "@/server/db";
 import type { Peer } from "@/server/transport";
 import { identityOf } from "./identity";
 import type { Listeners } from "./listeners";
@@ -35,7 +35,7 @@ export async function takeRemovals(
 export function busHandlers(
   parts: Parts,
   listeners: Listeners,
-  { db, startedAt }: { db: PrismaClient; startedAt: number },
+  { db, commit, startedAt }: { db: PrismaClient; commit: GroupCommit; startedAt: number },
 ): BusHandlers {
   const { accounts, directory, notifier, operations, registration, requests } = parts;
   const { subscriptions, trust } = parts;
@@ -46,6 +46,7 @@ export function busHandlers(
       registrations: directory.registrationCount,
       peers: [...listeners.peers()].length,
       listeners: listeners.addresses.map(({ service, uri }) => ({ service, uri })),
+      storageTrouble: commit.trouble,
     }),
     "trust.reload": async () => {
       const gone = new Set(await trust.load());

@@ -1,4 +1,4 @@
-import type { BusEvent, PathValue, ResourceValue } from "@/server/bus/messages";
+import type { PathValue, ResourceValue } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import {
   type CoapEndpoint,
@@ -14,6 +14,7 @@ import { putValue } from "@/server/services/registrations/statements";
 import type { LiveRegistration } from "./directory";
 import type { Presence } from "./presence";
 import { profileOf } from "./profiles";
+import { type Listeners, WATCHED_MS } from "./timeline";
 
 /** A person waits for the answer. */
 const TIMEOUT_MS = 60_000;
@@ -23,7 +24,7 @@ export interface ExchangeOptions {
   coap: CoapEndpoint;
   commit: GroupCommit;
   presence: Presence;
-  publish(event: BusEvent): void;
+  listeners: Listeners;
 }
 
 /** Asks registered devices, notes who answers, and keeps the values that they tell. */
@@ -100,7 +101,7 @@ export class DeviceExchange {
     }
   }
 
-  /** Writes the newest value of each path with the next commit, tells whoever looks, and returns these values. */
+  /** Writes the newest value of each path with the next commit, then tells whoever looks; returns these values. */
   keep(
     registration: LiveRegistration,
     values: readonly PathValue[],
@@ -108,10 +109,17 @@ export class DeviceExchange {
   ): PathValue[] {
     const newest = newestOf(values);
     if (newest.length === 0) return newest;
+    const { commit, listeners } = this.options;
     const { accountId, deviceId } = registration;
-    for (const { path, value, at } of newest)
-      this.options.commit.note(putValue, { deviceId, path, value: JSON.stringify(value), at, source });
-    this.options.publish({ kind: "values", accountId, deviceId, source, values: newest });
+    const watched = listeners.watched(accountId) && { withinMs: WATCHED_MS };
+    newest.forEach(({ path, value, at }, index) => {
+      // All of them are on disk when the last one is.
+      const written = index === newest.length - 1 && {
+        written: () => listeners.publish({ kind: "values", accountId, deviceId, source, values: newest }),
+      };
+      const row = { deviceId, path, value: JSON.stringify(value), at, source };
+      commit.note(putValue, row, { ...watched, ...written });
+    });
     return newest;
   }
 

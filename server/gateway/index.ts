@@ -102,7 +102,7 @@ async function start(options: GatewayOptions, closers: (() => unknown)[]): Promi
   closers.push(() => requests.stop());
   requests.resume();
 
-  answerWith(busHandlers(parts, listeners, { db, startedAt }));
+  answerWith(busHandlers(parts, listeners, { db, commit, startedAt }));
   // Closed first: what is asked from then on is for the next process.
   closers.push(() => bus.close());
   closers.push(startJobs(parts, { clock, log, context }));

@@ -1,8 +1,9 @@
+import { randomInt } from "node:crypto";
 import type { BusServer } from "@/server/bus";
 import type { BusEvent } from "@/server/bus/messages";
 import type { Clock } from "@/server/clock";
 import { CoapEndpoint, type RequestHandler } from "@/server/coap";
-import type { GroupCommit, PrismaClient } from "@/server/db";
+import { type GroupCommit, type PrismaClient, storageTrouble } from "@/server/db";
 import type { Logger } from "@/server/log";
 import { DeviceCertificateIssuer } from "@/server/pki";
 import type { Context } from "@/server/services/context";
@@ -33,6 +34,8 @@ const DAY_MS = 86_400_000;
 const START_GRACE_MS = 30_000;
 /** What bootstrap writes into /1/x/1, in seconds, unless the account says otherwise. */
 const DEFAULT_LIFETIME_S = 3600;
+/** When a device may come again while nothing can be stored, s: not all at once. */
+const RETRY_AFTER_S = [30, 61] as const;
 
 export interface PartsInput {
   context: Context;
@@ -59,16 +62,12 @@ export async function buildParts(input: PartsInput) {
 
   // What is known: devices, accounts, certificates.
   const directory = await Directory.load(db, clock.now() + START_GRACE_MS);
-  const timeline = new Timeline(
-    commit,
-    { watched: (accountId) => bus.watched(accountId), publish },
-    clock,
-    ({ id, deviceId }) => {
-      // Whatever happens in between ends a run of updates: the next one stands behind it, on a row of its own.
-      const registration = deviceId ? directory.registrationOf(deviceId) : undefined;
-      if (registration?.keepAlive && registration.keepAlive.eventId !== id) registration.keepAlive = null;
-    },
-  );
+  const listeners = { watched: (accountId: string | null) => bus.watched(accountId), publish };
+  const timeline = new Timeline(commit, listeners, clock, ({ id, deviceId }) => {
+    // Whatever happens in between ends a run of updates: the next one stands behind it, on a row of its own.
+    const registration = deviceId ? directory.registrationOf(deviceId) : undefined;
+    if (registration?.keepAlive && registration.keepAlive.eventId !== id) registration.keepAlive = null;
+  });
   const deviceCa = await loadAuthority(context, "device-ca");
   const serverCa = await loadAuthority(context, "server-ca");
   const credentials = {
@@ -103,7 +102,7 @@ export async function buildParts(input: PartsInput) {
   const notifier = new Notifier({ db, clock, commit, publish });
   await notifier.load();
   const presence = new Presence(clock);
-  const exchange = new DeviceExchange({ clock, coap: coap.lwm2m, commit, presence, publish });
+  const exchange = new DeviceExchange({ clock, coap: coap.lwm2m, commit, presence, listeners });
   const subscriptions = new Subscriptions({
     clock,
     db,
@@ -213,7 +212,8 @@ export async function buildParts(input: PartsInput) {
         return await handler(request);
       } catch (error) {
         log.error({ err: error, path: request.path.join("/") }, "a request of a device failed");
-        return { code: "5.00" };
+        if (storageTrouble(error) === null) return { code: "5.00" };
+        return { code: "5.03", maxAge: randomInt(...RETRY_AFTER_S), payload: "nothing can be stored now" };
       }
     };
   coap.bootstrap.serve(answering((request) => bootstrap.handle(request)));

@@ -29,7 +29,10 @@ export interface Listeners {
   publish(event: BusEvent): void;
 }
 
-/** Writes what happens to devices: with the next group commit, and to whoever listens. */
+/** What somebody is watching is on disk, and told, after this time. */
+export const WATCHED_MS = 20;
+
+/** Writes what happens to devices with the next group commit, and then tells whoever listens. */
 export class Timeline {
   readonly #knocks = new Map<string, Knock>();
   #knockWindow = 0;
@@ -43,12 +46,17 @@ export class Timeline {
     private readonly onrow: (row: EventRow) => void = () => {},
   ) {}
 
-  /** Writes the row with the next commit and tells whoever listens. */
+  /** Writes the row with the next commit; whoever listens is told when it is on disk. */
   note<T extends EventType>(type: T, fields: Fields<T>): EventRow {
     const row = eventRow(type, { at: this.clock.now(), ...fields } as EventFields<T>);
-    this.commit.note(eventStatement, row);
+    const { watched, publish } = this.listeners;
+    this.commit.note(eventStatement, row, {
+      ...(watched(row.accountId) && { withinMs: WATCHED_MS }),
+      written: () => {
+        if (watched(row.accountId)) publish(eventMessage(row));
+      },
+    });
     this.onrow(row);
-    if (this.listeners.watched(row.accountId)) this.listeners.publish(eventMessage(row));
     return row;
   }
 

@@ -1,34 +1,20 @@
 import type { ServerResponse } from "node:http";
+import { ping } from "@/server/services/overview/get";
 import { runtime } from "./runtime";
 
-const PATIENCE_MS = 2_000;
-
-/** Answers GET /healthz: 200 when both processes are up, else 503. */
+/** Answers GET /healthz: 200 when both processes are up and what happens can be stored, else 503. */
 export async function answerHealth(res: ServerResponse): Promise<void> {
-  const gateway = (await gatewayIsUp()) ? "up" : "down";
+  const gateway = await ping(runtime());
+  const trouble = gateway?.storageTrouble ?? null;
+  const ok = gateway !== null && trouble === null;
   const body = {
-    status: gateway === "up" ? "ok" : "degraded",
+    status: ok ? "ok" : "degraded",
     portal: "up",
-    gateway,
+    gateway: gateway ? "up" : "down",
+    // The gateway is the one that writes all the time.
+    storage: gateway ? (trouble?.reason ?? "ok") : "unknown",
     version: runtime().version,
   };
-  res.writeHead(gateway === "up" ? 200 : 503, {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-  });
+  res.writeHead(ok ? 200 : 503, { "Content-Type": "application/json", "Cache-Control": "no-store" });
   res.end(JSON.stringify(body));
-}
-
-function gatewayIsUp(): Promise<boolean> {
-  const { bus, clock } = runtime();
-  return new Promise((resolve) => {
-    const timer = clock.after(PATIENCE_MS, () => resolve(false));
-    bus
-      .request("ping", {})
-      .then(
-        () => resolve(true),
-        () => resolve(false),
-      )
-      .finally(() => timer.cancel());
-  });
 }

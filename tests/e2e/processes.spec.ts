@@ -1,4 +1,6 @@
 import { expect, test } from "@playwright/test";
+import Database from "better-sqlite3";
+import { expectAccessibleEverywhere } from "./support/axe";
 import { instanceForFile, signIn } from "./support/instance";
 
 const instance = instanceForFile();
@@ -30,6 +32,32 @@ test("the portal says that the gateway is down, and goes on when it is back", as
   await resource.getByRole("button", { name: /^Read / }).click();
   await expect(resource.getByRole("status")).toContainText("Read", { timeout: 30_000 });
   await expect(resource.locator("[data-ok=true]")).toBeVisible();
+});
+
+test("every page says that nothing can be stored, for as long as it is so", async ({ page, request }) => {
+  const { url, cli, file, runDevice } = instance();
+  const bundle = file("another.zip");
+  await cli("certs", "create", "another", "--out", bundle);
+  await signIn(page, url);
+  await page.goto(`${url}/devices`);
+  const database = new Database(file("gangway.db"));
+  // Somebody else writes and does not come to an end.
+  database.exec("BEGIN IMMEDIATE");
+  runDevice(bundle);
+  const health = async () => (await request.get(`${url}/healthz`)).json();
+  await expect.poll(health, { timeout: 30_000 }).toMatchObject({
+    status: "degraded",
+    gateway: "up",
+    storage: "the database is locked by another process",
+  });
+  const notice = page.getByRole("alert").filter({ hasText: "Nothing can be stored" });
+  await expect(notice).toContainText("locked by another process", { timeout: 20_000 });
+  await expect(page.getByText("Cannot store")).toBeVisible();
+  await expectAccessibleEverywhere(page);
+
+  database.close();
+  await expect(notice).toBeHidden({ timeout: 90_000 });
+  expect(await health()).toMatchObject({ status: "ok", storage: "ok" });
 });
 
 test("an open page does not keep the portal from ending", async ({ page }) => {

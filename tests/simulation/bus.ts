@@ -20,6 +20,8 @@ interface Client {
 
 /** The local socket between the processes, in memory. */
 export class SimulatedBus {
+  /** Hears of all that the gateway tells. */
+  ontold: (event: BusEvent) => void = () => {};
   #server: Server | null = null;
   readonly #clients = new Set<Client>();
 
@@ -47,6 +49,7 @@ export class SimulatedBus {
         request: () => Promise.reject(new Error("The gateway does not ask itself.")),
         publish: (event) => {
           if (!life.alive) return;
+          this.ontold(event);
           for (const client of clients) {
             if (!isForEveryProcess(event) && client.listeners.size === 0) continue;
             this.world.after(

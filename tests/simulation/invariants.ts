@@ -1,4 +1,5 @@
 import type Database from "better-sqlite3";
+import type { BusEvent } from "@/server/bus/messages";
 import type { RecordView } from "@/server/transport/record-layer";
 import type { SimulatedDevice, Watch } from "./devices";
 import type { Disk } from "./disk";
@@ -42,6 +43,7 @@ export class Promises implements Watch {
   readonly #owners = new Map<string, string>();
   readonly #database: Database.Database;
   readonly #registrations: Database.Statement<[], { deviceId: string; id: string; expiresAt: number }>;
+  readonly #event: Database.Statement<[id: string], { id: string }>;
   readonly #value: Database.Statement<[deviceId: string, path: string], { at: number }>;
   /** Resources whose values were written since the last check. */
   readonly #touched: [deviceId: string, path: string][] = [];
@@ -52,6 +54,7 @@ export class Promises implements Watch {
   ) {
     this.#database = disk.reader();
     this.#registrations = this.#database.prepare(`SELECT "deviceId", "id", "expiresAt" FROM "Registration"`);
+    this.#event = this.#database.prepare(`SELECT "id" FROM "DeviceEvent" WHERE "id" = ?`);
     this.#value = this.#database.prepare(
       `SELECT "at" FROM "ResourceValue" WHERE "deviceId" = ? AND "path" = ?`,
     );
@@ -296,6 +299,17 @@ export class Promises implements Watch {
         `${key} was of ${before} and is of ${row.at}`,
       );
     this.#values.set(key, row.at);
+  }
+
+  // ---- Nothing is told to a person before it is on disk.
+
+  heard(told: BusEvent): void {
+    if (told.deviceId !== null && this.#deleted.has(told.deviceId)) return;
+    const early = (what: string) => this.#broken("Nothing is told before it is on disk", what);
+    if (told.kind === "event" && !this.#event.get(told.event.id)) early(told.event.description);
+    if (told.kind === "values")
+      for (const { path, at } of told.values)
+        if ((this.#value.get(told.deviceId, path)?.at ?? 0) < at) early(`${path} of ${told.deviceId}`);
   }
 
   // ---- Sequence numbers of a DTLS session are never used twice.

@@ -134,6 +134,7 @@ export class Scenario {
     instance.onunexpected = (message) => {
       this.#unexpected ??= message;
     };
+    instance.bus.ontold = (event) => this.promises.heard(event);
     instance.onportal = () => {
       for (const application of this.applications) application.poll();
     };

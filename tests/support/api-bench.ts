@@ -82,6 +82,7 @@ export async function openApiBench(
         return {
           pid: 1,
           startedAt: 0,
+          storageTrouble: null,
           registrations: 0,
           peers: 0,
           listeners: [

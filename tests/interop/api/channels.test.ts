@@ -349,6 +349,8 @@ describe("callbacks", () => {
     await put(other.key, { url: receiver.url });
     await send(other.id, values(newId(), [1]));
     await until(() => receiver.taken().length === 2);
+    // What was answered too late would be sent once more.
+    await until(async () => (await queued(other.id)) === 0);
     await updateAccount(bench.a.ctx, { id: bench.b.id, status: "SUSPENDED" });
     await bench.api.delivery.reload({ accountId: bench.b.id, ownerId: other.id });
     await send(other.id, values(newId(), [2]));

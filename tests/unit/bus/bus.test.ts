@@ -45,7 +45,7 @@ const knock: BusEvent = {
 
 const handlers: BusHandlers = {
   ...unasked,
-  ping: () => ({ pid: 1, startedAt: 2, registrations: 3, peers: 4, listeners: [] }),
+  ping: () => ({ pid: 1, startedAt: 2, registrations: 3, peers: 4, listeners: [], storageTrouble: null }),
   "trust.reload": () => ({ trusted: 0 }),
   "device.read": async ({ path }) => {
     if (path === "/9")

@@ -237,6 +237,7 @@ describe("certificates", () => {
         ping: answer("ping", {
           pid: 1,
           startedAt: 0,
+          storageTrouble: null,
           registrations: 0,
           peers: 0,
           listeners: [{ service: "bootstrap" as const, uri: "coaps://gw.example.com:40001" }],
@@ -343,7 +344,14 @@ describe("what is asked of a device", () => {
       clock: systemClock,
       handlers: {
         ...unasked,
-        ping: () => ({ pid: 1, startedAt: 0, registrations: 0, peers: 0, listeners: [] }),
+        ping: () => ({
+          pid: 1,
+          startedAt: 0,
+          registrations: 0,
+          peers: 0,
+          listeners: [],
+          storageTrouble: null,
+        }),
         "trust.reload": never,
         "device.read": never,
         "device.write": never,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "@/server/clock";
 import { GroupCommit, openDatabase, openTestDatabase, type Statement, type TestDatabase } from "@/server/db";
 import { FakeClock } from "@/tests/support/fake-clock";
+import { fullDisk } from "@/tests/support/full-disk";
 
 const NOW = Date.UTC(2026, 0, 1);
 
@@ -158,6 +159,61 @@ describe("GroupCommit", () => {
     await group.flush();
     expect(failedNotes).toEqual(["device"]);
     expect(await values()).toEqual({ a: "1" });
+  });
+
+  it("tells of a note when it is on disk, and of one that another took the place of", async () => {
+    const told: string[] = [];
+    const note = (key: string, value: string | null) =>
+      group.note(setting, { key, value }, { withinMs: 20, written: () => told.push(`${key}${value}`) });
+    group.note(setting, { key: "slow", value: "1" });
+    note("a", "1");
+    note("a", "2");
+    note("b", null);
+    await clock.advance(19);
+    expect(told).toEqual([]);
+    await clock.advance(1);
+    await group.flush();
+    expect(told).toEqual(["a1", "a2"]);
+    expect(await values()).toEqual({ slow: "1", a: "2" });
+    expect(failedNotes).toEqual(["setting"]);
+  });
+
+  it("keeps notes while the disk is full, and writes them when there is room", async () => {
+    const told: string[] = [];
+    const disk = await fullDisk(test.db);
+    const size = 100_000;
+    group.note(
+      setting,
+      { key: "a", value: `1${"x".repeat(size)}` },
+      { withinMs: 20, written: () => told.push("a") },
+    );
+    await clock.advance(20);
+    await group.flush();
+    expect(group.trouble).toEqual({ reason: "the disk is full", since: NOW + 20 });
+    group.note(setting, { key: "a", value: `2${"x".repeat(size)}` });
+    const [refused] = await settled(clock, [group.add(setting, { key: "b", value: "x".repeat(size) })]);
+    expect(refused).toMatchObject({ status: "rejected", reason: { code: "SQLITE_FULL" } });
+    expect([told, failedNotes, await values()]).toEqual([[], [], {}]);
+
+    await disk.makeRoom();
+    await clock.advance(10_000);
+    await group.flush();
+    expect(group.trouble).toBeNull();
+    expect(told).toEqual(["a"]);
+    expect((await values()).a).toHaveLength(size + 1);
+    expect((await values()).a?.[0]).toBe("2");
+  });
+
+  it("forgets a failure that is long ago, and gives up what waits when it is closed", async () => {
+    await fullDisk(test.db);
+    group.note(setting, { key: "a", value: "x".repeat(100_000) });
+    await group.flush();
+    expect(group.trouble?.reason).toBe("the disk is full");
+    await group.close();
+    expect(failedNotes).toEqual(["setting"]);
+    await clock.advance(90_001);
+    expect(group.trouble).toBeNull();
+    expect(clock.pending).toBe(0);
   });
 
   it("does not wait when the group is full, nor after a commit that took long", async () => {

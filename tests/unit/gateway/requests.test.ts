@@ -134,7 +134,13 @@ async function gateway(
   const publish = (event: BusEvent) => void events.push(event);
   const commit = new GroupCommit(db, clock, { onerror: (error) => errors.push(error) });
   const presence = new Presence(clock);
-  const exchange = new DeviceExchange({ clock, coap, commit, presence, publish });
+  const exchange = new DeviceExchange({
+    clock,
+    coap,
+    commit,
+    presence,
+    listeners: { watched: () => true, publish },
+  });
   const notifier = new Notifier({ db, clock, commit, publish });
   const timeline = new Timeline(commit, { watched: () => true, publish }, clock);
   const requests = new DeviceRequests({

@@ -209,7 +209,7 @@ describe("the overview", () => {
       eventRow("handshake.failed", { accountId, deviceId: null, at: at(), data: { reason: "x" } });
     await write(failed(bench.a.id), failed(null));
     await bench.clock.advance(2000);
-    const gateway = { pid: 1, startedAt: 0, registrations: 1, peers: 1, listeners: [] };
+    const gateway = { pid: 1, startedAt: 0, registrations: 1, peers: 1, listeners: [], storageTrouble: null };
     bench.bus.answers = { ping: gateway };
     expect(await getOverview(bench.a.user)).toMatchObject({
       counts: { registered: 2, bootstrapped: 0 },

@@ -103,6 +103,7 @@ describe("the addresses that devices are told", () => {
       ping: {
         pid: 1,
         startedAt: 0,
+        storageTrouble: null,
         registrations: 0,
         peers: 0,
         listeners: [
