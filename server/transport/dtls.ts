@@ -212,7 +212,6 @@ class DtlsEndpoint implements Listener {
       throw error;
     }
     this.#idleSweep.start();
-    this.#handshakeSweep.start();
     return this;
   }
 
@@ -344,6 +343,7 @@ class DtlsEndpoint implements Listener {
     const readThrough = { epoch: 0, top: -1 };
     session.opening = { handshake, check, random: hello.random, startedAt: now, readThrough };
     this.#handshakes.set(key, session);
+    this.#handshakeSweep.start();
     handshake.ssl.acceptHello(record);
     this.#afterOpenssl(session, NO_MESSAGES);
   }
@@ -434,7 +434,8 @@ class DtlsEndpoint implements Listener {
     session.opening = null;
   }
 
-  #checkHandshakes(now: number): void {
+  /** Whether some are still to be looked after. */
+  #checkHandshakes(now: number): boolean {
     const timeoutMs = this.options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS;
     for (const session of this.#handshakes.values()) {
       const { startedAt } = session.opening as Opening;
@@ -450,6 +451,7 @@ class DtlsEndpoint implements Listener {
       if (channel) this.#handOver(session, channel);
       else this.#checkTimer(session, now);
     }
+    return this.#handshakes.size + this.#lingering.size > 0;
   }
 
   #checkTimer(session: DtlsSession, now: number): void {

@@ -1,13 +1,16 @@
 import type { Clock, Timer } from "../clock";
 
-/** Runs `check` every `everyMs` until stopped: one timer for all peers instead of one each. */
+/**
+ * Runs `check` every `everyMs` until stopped, or until it returns false since there is nothing left to look at: one timer
+ * for all peers instead of one each.
+ */
 export class Sweep {
   readonly #clock: Clock;
   readonly #everyMs: number;
-  readonly #check: (now: number) => void;
+  readonly #check: (now: number) => unknown;
   #timer: Timer | null = null;
 
-  constructor(clock: Clock, everyMs: number, check: (now: number) => void) {
+  constructor(clock: Clock, everyMs: number, check: (now: number) => unknown) {
     this.#clock = clock;
     this.#everyMs = everyMs;
     this.#check = check;
@@ -18,7 +21,7 @@ export class Sweep {
     this.#timer ??= this.#clock.after(this.#everyMs, () => {
       this.#timer = null;
       this.start();
-      this.#check(this.#clock.now());
+      if (this.#check(this.#clock.now()) === false) this.stop();
     });
   }
 

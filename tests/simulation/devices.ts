@@ -12,7 +12,7 @@ import {
   referenceProfile,
 } from "@/server/device";
 import { networkConnect } from "@/server/device/connect";
-import { isRefusal } from "@/server/device/link";
+import { isRefusal, type ServerLink } from "@/server/device/link";
 import type { Bundle } from "@/server/pki";
 import type { Peer } from "@/server/transport";
 import { DtlsClient } from "./dtls";
@@ -31,6 +31,12 @@ export interface Watch {
   registered(device: SimulatedDevice, location: string, sentAt: number): void;
   /** An Update that was sent at this time was answered 2.04. */
   updated(device: SimulatedDevice, sentAt: number): void;
+  /** An Update was answered that the server knows nothing of this registration. */
+  unknown(device: SimulatedDevice, location: string): void;
+  /** The registration that it had is gone, although nothing took its place. */
+  lost(device: SimulatedDevice, location: string): void;
+  /** The location of the registration that it has, or null. */
+  lasting(device: SimulatedDevice): string | null;
   /** It is about to ask for this lifetime, seconds. */
   tells(device: SimulatedDevice, lifetime: number): void;
   /** The device does not count on its registration any longer. */
@@ -199,6 +205,7 @@ export class SimulatedDevice {
           const [root, ...rest] = request.path;
           const registers = root === "rd" && rest.length === 0;
           // From the moment it asks for a new one, the device does not count on the registration it has.
+          const former = registers ? this.watch.lasting(this) : null;
           if (registers) this.watch.left(this);
           if (root === "rd" && request.method === "DELETE") this.watch.left(this);
           const sentAt = this.world.now;
@@ -207,13 +214,24 @@ export class SimulatedDevice {
           if (!life.alive) return response;
           if (registers && response.code === "2.01")
             this.watch.registered(this, response.locationPath.slice(1).join("/"), sentAt);
+          else if (registers && former && response.code.startsWith("5.")) await this.#fallBack(link, former);
           else if (root === "rd" && request.method === "POST" && response.code === "2.04")
             this.watch.updated(this, sentAt);
+          else if (root === "rd" && request.method === "POST" && response.code === "4.04")
+            this.watch.unknown(this, rest.join("/"));
           return response;
         },
         close: () => link.close(),
       };
     };
+  }
+
+  /** A client whose Register was not taken may go on with the registration that it has. */
+  async #fallBack(link: ServerLink, location: string): Promise<void> {
+    const answer = await link
+      .request({ method: "POST", path: ["rd", ...location.split("/")] })
+      .catch(() => null);
+    if (answer?.code === "4.04") this.watch.lost(this, location);
   }
 
   #pelionConnect(life: Life): PelionConnect {
@@ -230,7 +248,7 @@ export class SimulatedDevice {
 
   /** Reads along what Pelion's client says and hears. */
   #listenIn(life: Life, peer: Peer): Peer {
-    const asked = new Map<string, { what: "register" | "update"; sentAt: number }>();
+    const asked = new Map<string, { what: "register" | "update"; location: string; sentAt: number }>();
     const seen = new Set<string>();
     const tap = new Tap(peer);
     tap.onsent = (message) => {
@@ -241,7 +259,11 @@ export class SimulatedDevice {
         this.#tells(read.query);
         // What is repeated was sent first when it was sent first.
         if (!asked.has(read.token))
-          asked.set(read.token, { what: path.length === 1 ? "register" : "update", sentAt: this.world.now });
+          asked.set(read.token, {
+            what: path.length === 1 ? "register" : "update",
+            location: path.slice(1).join("/"),
+            sentAt: this.world.now,
+          });
         if (path.length === 1) this.watch.left(this);
       }
       if (read.code === 4 && path[0] === "rd") this.watch.left(this);
@@ -254,10 +276,11 @@ export class SimulatedDevice {
       if (read.code === 2 && !seen.has(id))
         this.#spy({ method: "POST", path: read.path, payload: read.payload });
       seen.add(id);
-      const { what, sentAt } = asked.get(read.token) ?? { what: null, sentAt: 0 };
+      const { what, location, sentAt } = asked.get(read.token) ?? { what: null, location: "", sentAt: 0 };
       if (what === "register" && read.code === 0x41)
         tap.after = () => this.watch.registered(this, read.location.slice(1).join("/"), sentAt);
       else if (what === "update" && read.code === 0x44) tap.after = () => this.watch.updated(this, sentAt);
+      else if (what === "update" && read.code === 0x84) this.watch.unknown(this, location);
     };
     return tap;
   }

@@ -28,6 +28,8 @@ const LIFECYCLE = ["registrations", "reg-updates", "de-registrations", "registra
  * applications, the disk), and none of them asks the gateway what it thinks.
  */
 export class Promises implements Watch {
+  /** A device has just carried out what it must not do twice. */
+  onexecuted: () => void = () => {};
   #found: BrokenPromise | null = null;
   readonly #told = new Map<SimulatedDevice, Told>();
   readonly #names = new Map<string, SimulatedDevice>();
@@ -43,6 +45,7 @@ export class Promises implements Watch {
   readonly #owners = new Map<string, string>();
   readonly #database: Database.Database;
   readonly #registrations: Database.Statement<[], { deviceId: string; id: string; expiresAt: number }>;
+  readonly #registration: Database.Statement<[id: string], { expiresAt: number }>;
   readonly #event: Database.Statement<[id: string], { id: string }>;
   readonly #value: Database.Statement<[deviceId: string, path: string], { at: number }>;
   /** Resources whose values were written since the last check. */
@@ -54,6 +57,7 @@ export class Promises implements Watch {
   ) {
     this.#database = disk.reader();
     this.#registrations = this.#database.prepare(`SELECT "deviceId", "id", "expiresAt" FROM "Registration"`);
+    this.#registration = this.#database.prepare(`SELECT "expiresAt" FROM "Registration" WHERE "id" = ?`);
     this.#event = this.#database.prepare(`SELECT "id" FROM "DeviceEvent" WHERE "id" = ?`);
     this.#value = this.#database.prepare(
       `SELECT "at" FROM "ResourceValue" WHERE "deviceId" = ? AND "path" = ?`,
@@ -81,7 +85,38 @@ export class Promises implements Watch {
 
   updated(device: SimulatedDevice, sentAt: number): void {
     const told = this.#told.get(device);
-    if (told) told.until = sentAt + device.lifetime * 1000;
+    if (!told) return;
+    told.until = sentAt + device.lifetime * 1000;
+    const row = this.#registration.get(told.location);
+    if (row && row.expiresAt < told.until)
+      this.#broken(
+        "What was answered is on disk",
+        `${device.name} may stay until ${told.until}, and the row ends at ${row.expiresAt}`,
+      );
+  }
+
+  lost(device: SimulatedDevice, location: string): void {
+    const row = this.#registration.get(location);
+    if (row && row.expiresAt > this.world.now)
+      this.#broken(
+        "What is in memory is what is on disk",
+        `${device.name} has ${location} on disk, and its Update is told that there is no such registration`,
+      );
+  }
+
+  /** The registration that a device may still count on after a Register that was not taken. */
+  lasting(device: SimulatedDevice): string | null {
+    const told = this.#told.get(device);
+    return told && this.world.now < told.until ? told.location : null;
+  }
+
+  unknown(device: SimulatedDevice, location: string): void {
+    const told = this.#told.get(device);
+    if (told?.location === location && this.world.now < told.until)
+      this.#broken(
+        "An answered Register stays until its lifetime, its end or its successor",
+        `${device.name} was told ${location}, and its Update that there is no such registration`,
+      );
   }
 
   /** It asks for another lifetime: whether the server has heard of it, it does not know. */
@@ -148,6 +183,7 @@ export class Promises implements Watch {
 
   executed(device: SimulatedDevice, path: string, args: string): void {
     if (!args.startsWith("once-")) return;
+    this.onexecuted();
     const times = (this.#executed.get(args) ?? 0) + 1;
     this.#executed.set(args, times);
     this.world.say(`${device.name} executes ${path} (${args})`);

@@ -36,6 +36,8 @@ type Receive = (bytes: Buffer, address: string, port: number) => void;
 /** Where a device is: its IP address, the ports that its router gave it, and whether it has a network at all. */
 export class Place {
   partitioned = false;
+  /** Datagrams that were sent from here and to here. */
+  carried = 0;
   /** What the router has given out and not forgotten: our own port by the one outside. */
   readonly #mapped = new Map<number, number>();
 
@@ -72,6 +74,8 @@ export class Place {
 /** Carries datagrams and streams between devices and the server, as badly as the weather has it. */
 export class Network {
   weather: Weather = { ...CALM };
+  /** Whether this datagram, the n-th from and to a place, is lost whatever the weather. */
+  loses: (place: Place, n: number) => boolean = () => false;
   /** Looks at each datagram that the server sends. */
   onserversend: (bytes: Uint8Array, to: Address) => void = () => {};
   readonly #servers = new Map<number, Receive>();
@@ -105,7 +109,8 @@ export class Network {
   }
 
   /** Sends one datagram as often as the weather has it arrive, none included. */
-  #carry(bytes: Uint8Array, arrive: (bytes: Buffer) => void): void {
+  #carry(place: Place | undefined, bytes: Uint8Array, arrive: (bytes: Buffer) => void): void {
+    if (place && this.loses(place, place.carried++)) return;
     const { random } = this.world;
     const { loss, doubled, corrupted, truncated } = this.weather;
     const copies = random.chance(doubled) ? 2 : 1;
@@ -136,7 +141,7 @@ export class Network {
       send: (message, address, to) => {
         if (!life.alive) return;
         this.onserversend(message, { address, port: to });
-        this.#carry(message, (bytes) => {
+        this.#carry(this.#devices.get(`${address}:${to}`)?.place, message, (bytes) => {
           const device = this.#devices.get(`${address}:${to}`);
           if (!device || device.place.partitioned) return;
           if (device.place.address !== address || device.place.inside(to) !== device.inside) return;
@@ -171,7 +176,7 @@ export class Network {
         const { address } = place;
         this.#devices.set(`${address}:${outside}`, { place, inside, receive });
         if (place.partitioned) return;
-        this.#carry(bytes, (arrived) => this.#servers.get(port)?.(arrived, address, outside));
+        this.#carry(place, bytes, (arrived) => this.#servers.get(port)?.(arrived, address, outside));
       },
       close: () => {
         this.#sockets.delete(inside);

@@ -13,7 +13,7 @@ import { createFirstAdministrator } from "@/server/services/instance/setup";
 import { serviceUris } from "@/server/services/instance/uris";
 import { resumeDevice, suspendDevice } from "@/server/services/suspension/suspend";
 import { Application } from "./applications";
-import { SimulatedDevice } from "./devices";
+import { type DeviceKind, SimulatedDevice } from "./devices";
 import { Disk, type Fate } from "./disk";
 import { Promises } from "./invariants";
 import { CALM, Network, type Weather } from "./network";
@@ -33,6 +33,10 @@ export interface Faults {
   /** Shares of commits. */
   killedBefore: number;
   killedAfter: number;
+  /** Share of Executes after which the gateway is killed before it hears of them. */
+  killedAtExecute: number;
+  /** Share of what applications ask for after which it is killed before the device answers. */
+  killedAtAsk: number;
   stalled: number;
   /** Times an hour that the disk is full for some minutes. */
   diskFull: number;
@@ -55,8 +59,9 @@ export interface Options {
   hours: number;
   devices: number;
   verbose?: boolean;
-  /** Takes the place of what the seed would draw. */
+  /** Take the place of what the seed would draw. */
   faults?: Partial<Faults>;
+  kind?: DeviceKind;
   onprogress?: (world: World) => void;
 }
 
@@ -95,6 +100,8 @@ function drawFaults(world: World): Faults {
     gatewayRestarts: rate(0.3, 2),
     killedBefore: rate(0.3, 0.01),
     killedAfter: rate(0.3, 0.01),
+    killedAtExecute: rate(0.4, 0.5),
+    killedAtAsk: rate(0.3, 0.2),
     stalled: rate(0.4, 0.1),
     diskFull: rate(0.3, 2),
     powerCuts: rate(0.5, 1),
@@ -210,21 +217,21 @@ export class Scenario {
     }
     for (let n = 0; n < options.devices; n++) {
       const { accountId, bundle } = world.random.pick(bundles);
-      const profile = world.random.pick(["reference", "pelion", "pelion"] as const);
+      const kind: DeviceKind = options.kind ?? {
+        profile: world.random.pick(["reference", "pelion", "pelion"] as const),
+        transport: world.random.pick(["udp", "udp", "tcp"] as const),
+        lifetime: world.random.pick([300, 1200, 7200, 7200, 86_400]),
+      };
       // Reference devices of one certificate tell themselves apart by their names.
       const named =
-        profile === "pelion" ? bundle : { ...bundle, endpointName: `${bundle.endpointName}-${n}` };
+        kind.profile === "pelion" ? bundle : { ...bundle, endpointName: `${bundle.endpointName}-${n}` };
       const device = new SimulatedDevice(
         world,
         network,
         `device-${n}`,
         accountId,
         named,
-        {
-          profile,
-          transport: world.random.pick(["udp", "udp", "tcp"] as const),
-          lifetime: world.random.pick([300, 1200, 7200, 7200, 86_400]),
-        },
+        kind,
         // Some share the address of their router.
         `198.51.100.${world.random.int(1, Math.max(2, Math.ceil(options.devices * 0.7)))}`,
         promises,
@@ -275,6 +282,11 @@ export class Scenario {
       if (draw < faults.killedBefore + faults.killedAfter + faults.stalled)
         return { stallMs: world.random.int(1, 3000) };
       return "written";
+    };
+    this.promises.onexecuted = () => {
+      if (this.#clear || !world.random.chance(faults.killedAtExecute)) return;
+      world.after(0, () => instance.gateway?.life.kill());
+      this.#willRestart(true, "killed after");
     };
     instance.startGateway();
     instance.startPortal();
@@ -341,6 +353,10 @@ export class Scenario {
         ? world.random.pick(this.applications)
         : world.random.pick(applications);
       if (id) await asker.act(id);
+      if (id && world.random.chance(faults.killedAtAsk)) {
+        world.after(world.random.int(0, 20), () => instance.gateway?.life.kill());
+        this.#willRestart(true, "killed after");
+      }
     });
   }
 
@@ -458,6 +474,37 @@ export class Scenario {
       await world.run(world.now + 10 * MINUTE);
     this.#checkLiveness();
     this.promises.checkEnds();
+  }
+
+  /**
+   * Brings in every device on a calm network that loses one datagram of each, of the first device the first, and so on;
+   * returns how long each took to be registered, ms, and Infinity for one that is not within the time.
+   */
+  async loseOneOfEach(withinMs: number): Promise<{ lost: number; ms: number }[]> {
+    const { world, network, instance, devices } = this;
+    world.onstep = () => this.#check();
+    instance.startGateway();
+    instance.startPortal();
+    await world.run(world.now + 1000);
+    const order = new Map(devices.map(({ place }, n) => [place, n]));
+    network.loses = (place, n) => order.get(place) === n;
+    const start = world.now;
+    const took = devices.map((_, lost) => ({ lost, ms: Number.POSITIVE_INFINITY }));
+    for (const [n, device] of devices.entries()) {
+      device.place.move(`198.51.100.${n + 1}`);
+      device.start();
+    }
+    while (world.now < start + withinMs && took.some(({ ms }) => ms === Number.POSITIVE_INFINITY)) {
+      await world.run(world.now + 100);
+      for (const [n, device] of devices.entries())
+        if (device.registered)
+          Object.assign(took[n] as object, { ms: Math.min(took[n]?.ms ?? 0, world.now - start) });
+    }
+    // What was lost last of all may have been the answer to Register.
+    await world.run(start + withinMs);
+    for (const [n, device] of devices.entries())
+      if (!device.registered) Object.assign(took[n] as object, { ms: Number.POSITIVE_INFINITY });
+    return took.slice(0, Math.max(...devices.map(({ place }) => place.carried)));
   }
 
   get #offline(): SimulatedDevice[] {

@@ -1,3 +1,4 @@
+import type { DeviceKind } from "./devices";
 import { templateFile } from "./disk";
 import { Random, seedProcess } from "./random";
 import { type Options, type Outcome, Scenario } from "./scenario";
@@ -17,33 +18,56 @@ seedProcess(
 /** Runs one seed to its end, or to the first promise that it breaks. */
 export async function simulate(options: Options): Promise<Outcome> {
   const start = performance.now();
+  return inWorld(options, async (scenario, own) => {
+    let broken: string | null = null;
+    try {
+      await scenario.run();
+    } catch (error) {
+      if (!(error instanceof BrokenPromise)) throw error;
+      broken = error.message;
+    }
+    const hours = (own.now - own.startedAt) / 3_600_000;
+    return {
+      seed: options.seed,
+      deviceHours: hours * options.devices,
+      steps: own.steps,
+      ms: performance.now() - start,
+      digest: own.digest,
+      broken,
+      lines: own.lines,
+    };
+  });
+}
+
+/** By when a device is registered whichever one datagram is lost: a repetition by either side comes first. */
+export const ONE_LOST = [
+  { profile: "reference", withinMs: 6_000 },
+  // Pelion's client repeats its own requests after 10 to 15 s.
+  { profile: "pelion", withinMs: 20_000 },
+] as const;
+
+/** How long devices take to register when one datagram of each is lost: the first of the first, and so on. */
+export function loseOneOfEach(profile: DeviceKind["profile"]): Promise<{ lost: number; ms: number }[]> {
+  const kind = { profile, transport: "udp", lifetime: 3600 } as const;
+  return inWorld({ seed: "one lost", hours: 0, devices: 60, kind }, (scenario) =>
+    scenario.loseOneOfEach(240_000),
+  );
+}
+
+async function inWorld<T>(options: Options, run: (scenario: Scenario, own: World) => Promise<T>): Promise<T> {
   // Made with the chance of nobody's run.
   await templateFile();
   forgetFormerRun();
   const own = new World(options.seed);
   own.verbose = options.verbose ?? false;
   world = own;
-  let broken: string | null = null;
   const scenario = await Scenario.open(own, options);
   try {
-    await scenario.run();
-  } catch (error) {
-    if (!(error instanceof BrokenPromise)) throw error;
-    broken = error.message;
+    return await run(scenario, own);
   } finally {
     await scenario.close();
     world = null;
   }
-  const hours = (own.now - own.startedAt) / 3_600_000;
-  return {
-    seed: options.seed,
-    deviceHours: hours * options.devices,
-    steps: own.steps,
-    ms: performance.now() - start,
-    digest: own.digest,
-    broken,
-    lines: own.lines,
-  };
 }
 
 /** What a process draws in advance, and counts on with, is drawn anew. */
