@@ -63,7 +63,7 @@ export class Admissions {
     private readonly directory: Directory,
     private readonly db: PrismaClient,
     private readonly clock: Clock,
-    private readonly trust: Pick<TrustBook, "holding" | "soleHolder">,
+    private readonly trust: Pick<TrustBook, "holders">,
     private readonly turns: Turns,
   ) {}
 
@@ -118,7 +118,7 @@ export class Admissions {
     if (identity) {
       const owner = identity.accountId
         ? { accountId: identity.accountId, caId: identity.caId }
-        : this.#claimant(identity, enrollment);
+        : this.#claimant(identity, enrollment, request.accountId);
       if ("message" in owner) return owner;
       ({ accountId, caId } = owner);
       decision = decideEnrollment(
@@ -212,24 +212,38 @@ export class Admissions {
     return found ?? null;
   }
 
-  /** Whose a device is that belongs to nobody until it is claimed; else why it is turned away, and who is told. */
+  /**
+   * Whose a device is where its CA alone does not say: of several accounts that have proven to hold it the one that the
+   * device names or that has claimed it, else of whoever has claimed it. Or why it is turned away, and who is told.
+   */
   #claimant(
     { caId, fingerprint }: Pick<GatewayIdentity, "caId" | "fingerprint">,
     claimed: Claimed | null,
+    named: string | null,
   ):
     | { accountId: string; caId: string }
     | { accountId: string | null; caId: string | null; message: string } {
-    if (claimed) {
-      const { accountId } = claimed;
-      const own = this.trust.holding(caId, accountId);
-      if (own?.active) return { accountId, caId: own.caId };
-      const message = own
-        ? "The account that has claimed it has switched off the CA of its certificate."
-        : "The account that has claimed it does not trust the CA of its certificate.";
-      return { accountId, caId: own?.caId ?? null, message };
-    }
-    const message = `No account has claimed it: its enrollment identity is ${enrollmentIdentity(fingerprint)}.`;
-    return { ...(this.trust.soleHolder(caId) ?? { accountId: null, caId: null }), message };
+    const holders = this.trust.holders(caId);
+    const proven = holders.some((holder) => holder.proven);
+    const accountId = (proven ? named : null) ?? claimed?.accountId ?? null;
+    const own = holders.find((holder) => holder.accountId === accountId);
+    if (own?.active) return { accountId: own.accountId, caId: own.caId };
+    const whose = proven && named !== null ? "that it names (aid)" : "that has claimed it";
+    const message =
+      accountId === null
+        ? proven
+          ? "Several accounts hold the CA of its certificate: it has to name its own (aid), or be claimed."
+          : `No account has claimed it: its enrollment identity is ${enrollmentIdentity(fingerprint)}.`
+        : own
+          ? `The account ${whose} has switched off the CA of its certificate.`
+          : `The account ${whose} does not trust the CA of its certificate.`;
+    if (own) return { accountId: own.accountId, caId: own.caId, message };
+    const [first, ...others] = holders;
+    // What somebody else names or claims is not told to the one that holds the CA, and nothing to one of several.
+    if (accountId !== null && !proven) return { accountId, caId: null, message };
+    return first && others.length === 0
+      ? { accountId: first.accountId, caId: first.caId, message }
+      : { accountId: null, caId: null, message };
   }
 
   async #account(named: string | null): Promise<string | null> {

@@ -51,21 +51,26 @@ export class TrustBook {
     return this.#active.has(caId);
   }
 
-  /** The certificate by which an account trusts the CA of this one, where several may; null when it does not. */
-  holding(caId: string, accountId: string): { caId: string; active: boolean } | null {
-    const own = this.#sharing(caId).find((anchor) => anchor.accountId === accountId);
-    return own ? { caId: own.id, active: own.status === "ACTIVE" } : null;
+  /**
+   * Who trusts the CA of this certificate: the accounts that have proven to hold it, else all that leave it to their lists
+   * whose a device is; the first is the one that was first.
+   */
+  holders(caId: string): { accountId: string; caId: string; active: boolean; proven: boolean }[] {
+    const authority = this.#authorities.get(caId);
+    const all = this.#all.filter(({ id }) => this.#authorities.get(id) === authority);
+    const proven = all.filter(({ enrollmentMode }) => !enrollmentMode);
+    return (proven.length > 0 ? proven : all).map(({ id, accountId, status, enrollmentMode }) => ({
+      accountId,
+      caId: id,
+      active: status === "ACTIVE",
+      proven: !enrollmentMode,
+    }));
   }
 
   /** The account that alone trusts this CA; null where several do. */
   soleHolder(caId: string): { accountId: string; caId: string } | null {
-    const [first, ...others] = this.#sharing(caId);
-    return first && others.length === 0 ? { accountId: first.accountId, caId: first.id } : null;
-  }
-
-  #sharing(caId: string): TrustAnchor[] {
-    const authority = this.#authorities.get(caId);
-    return this.#all.filter(({ id }) => this.#authorities.get(id) === authority);
+    const [first, ...others] = this.holders(caId);
+    return first && others.length === 0 ? { accountId: first.accountId, caId: first.caId } : null;
   }
 
   /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
@@ -77,7 +82,7 @@ export class TrustBook {
     }));
     this.#authorities = new Map(this.#all.map(({ id, certificate }) => [id, authorityOf(certificate)]));
     this.#known = this.#all.map(({ status: _, ...anchor }) => anchor);
-    this.#bootstrap = onePerCa(this.#all.filter(({ service }) => service === "bootstrap"));
+    this.#bootstrap = this.#onePerCa(this.#all.filter(({ service }) => service === "bootstrap"));
     this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
     this.#active = new Set(this.#all.filter(({ status }) => status === "ACTIVE").map(({ id }) => id));
     return [...before].filter((id) => !this.#active.has(id));
@@ -183,21 +188,24 @@ export class TrustBook {
           ? { kind: "direct", accountId, ...facts }
           : anchor.developer
             ? { kind: "developer", accountId, ...facts }
-            : { kind: "factory", accountId: anchor.enrollmentMode ? null : accountId, ...facts },
+            : { kind: "factory", accountId: this.#ownerOf(anchor), ...facts },
       ),
     };
   }
-}
 
-/**
- * Of several accounts that trust one CA for devices to be claimed, one stands for all in the place of the first: an
- * active one, if there is.
- */
-function onePerCa(anchors: readonly TrustAnchor[]): TrustAnchor[] {
-  const chosen = new Map<string, TrustAnchor>();
-  for (const anchor of anchors) {
-    const place = anchor.enrollmentMode ? anchor.fingerprint : anchor.id;
-    if (chosen.get(place)?.status !== "ACTIVE") chosen.set(place, anchor);
+  /** The account that all devices of a CA belong to; null where each has to be told apart. */
+  #ownerOf({ id }: TrustAnchor): string | null {
+    const [first, ...others] = this.holders(id);
+    return first?.proven && others.length === 0 ? first.accountId : null;
   }
-  return [...chosen.values()];
+
+  /** Of several accounts that trust one CA, one stands for all in the place of the first: an active one, if there is. */
+  #onePerCa(anchors: readonly TrustAnchor[]): TrustAnchor[] {
+    const chosen = new Map<string, TrustAnchor>();
+    for (const anchor of anchors) {
+      const place = anchor.developer ? anchor.id : `${this.#authorities.get(anchor.id)}`;
+      if (chosen.get(place)?.status !== "ACTIVE") chosen.set(place, anchor);
+    }
+    return [...chosen.values()];
+  }
 }

@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
+import { sign } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +7,14 @@ import { join } from "node:path";
 /** Whether a program can be run here. */
 export const has = (program: string) =>
   spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined;
+
+/** Shows that an account holds a key (PKCS#8): the signature of its id. */
+export const proofOf = (accountId: string, privateKey: Uint8Array): string =>
+  sign("sha256", Buffer.from(accountId), {
+    key: Buffer.from(privateKey),
+    format: "der",
+    type: "pkcs8",
+  }).toString("base64");
 
 /** A folder in which the openssl program makes and checks what we did not make. */
 export class OpensslFolder {

@@ -26,6 +26,8 @@ export interface TrustedCertificate {
   developer: boolean;
   /** Its devices belong to whichever account claims them, and other accounts may trust it too. */
   enrollmentMode: boolean;
+  /** When the account proved that it holds the key. */
+  provenAt: Date | null;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -45,6 +47,7 @@ const select = {
   status: true,
   developer: true,
   enrollmentMode: true,
+  provenAt: true,
   createdAt: true,
   updatedAt: true,
 } as const satisfies NonNullable<Parameters<Transaction["trustedCertificate"]["findFirst"]>[0]>["select"];

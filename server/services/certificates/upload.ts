@@ -1,4 +1,4 @@
-import { createPublicKey, verify } from "node:crypto";
+import { verify, X509Certificate } from "node:crypto";
 import { z } from "zod";
 import type { Transaction } from "@/server/db";
 import { authorityOf, fingerprint, parseCertificate } from "@/server/pki";
@@ -36,8 +36,9 @@ export async function uploadCertificate(
 ): Promise<{ id: string }> {
   const accountId = requireAdministrator(ctx.actor);
   const { certificate, signature: proof, ...facts } = validate(uploadCertificateInput, input);
-  const content = readCertificate(accountId, certificate, proof);
   const at = ctx.clock.now();
+  const { proven, ...content } = readCertificate(accountId, certificate, proof);
+  if (!proven && !facts.enrollmentMode) throw unproven(accountId);
   const id = newId(at);
   await named(facts.name, () =>
     transaction(ctx, async (tx, tell) => {
@@ -47,6 +48,7 @@ export async function uploadCertificate(
           accountId,
           ...facts,
           ...content,
+          provenAt: proven ? new Date(at) : null,
           createdBy: actorLabel(ctx.actor),
           createdAt: new Date(at),
           updatedAt: new Date(at),
@@ -111,8 +113,9 @@ export async function updateCertificate(
   const { id, certificate, signature: proof, ...facts } = validate(updateCertificateInput, input);
   const known = await findCertificate(ctx, { id });
   if (!known.developer) requireAdministrator(ctx.actor);
-  const content = certificate === undefined ? null : readCertificate(accountId, certificate, proof);
-  const replaced = content !== null && content.fingerprint !== known.fingerprint;
+  const read = certificate === undefined ? null : readCertificate(accountId, certificate, proof);
+  const { proven, ...content } = read ?? { ...known, proven: isProven(accountId, known.certificate, proof) };
+  const replaced = content.fingerprint !== known.fingerprint;
   if (
     known.developer &&
     (replaced || facts.enrollmentMode || (facts.service ?? known.service) !== known.service)
@@ -121,11 +124,22 @@ export async function updateCertificate(
       "bad_request",
       "Neither the certificate nor the service of a developer certificate can be changed, and its devices cannot be claimed.",
     );
-  const changes: Partial<typeof facts & NonNullable<typeof content>> = {
-    ...given(facts),
-    ...(replaced && content),
-  };
   const now = new Date(ctx.clock.now());
+  const provenAt = proven ? now : replaced ? null : known.provenAt;
+  if (!known.developer && !(facts.enrollmentMode ?? known.enrollmentMode) && !provenAt)
+    throw unproven(accountId);
+  const { fingerprint, subject, issuer, notBefore, notAfter } = content;
+  const changes = {
+    ...given(facts),
+    ...(replaced && {
+      certificate: Uint8Array.from(content.certificate),
+      fingerprint,
+      subject,
+      issuer,
+      notBefore,
+      notAfter,
+    }),
+  };
   const fields = Object.entries(changes).flatMap(([field, value]) =>
     value === undefined || !(field in words) || value === known[field as keyof typeof words]
       ? []
@@ -137,14 +151,11 @@ export async function updateCertificate(
       const { count } = await tx.trustedCertificate.updateMany({
         where: { id, accountId },
         // Of two accounts whose certificates a chain rests on, the one that was first has the device.
-        data: { ...changes, ...(replaced && { createdAt: now }), updatedAt: now },
+        data: { ...changes, provenAt, ...(replaced && { createdAt: now }), updatedAt: now },
       });
       if (count === 0) throw notFound("Certificate");
-      if (
-        replaced &&
-        (await tx.trustedCertificate.count({ where: { accountId, subject: content.subject } })) > 1
-      )
-        throw taken(content.subject);
+      if (replaced && (await tx.trustedCertificate.count({ where: { accountId, subject } })) > 1)
+        throw taken(subject);
       await checkShared(tx, id);
       if (fields.length === 0) return;
       await auditChange(ctx, tx, {
@@ -172,8 +183,8 @@ const words = {
 } as const;
 
 /**
- * A CA is one account's alone, unless all that trust it leave it to their lists of enrollment identities whose a device
- * is: else anybody could trust the CA of somebody else and get its devices.
+ * A CA that accounts have proven to hold is theirs; who has not may leave it to its list of enrollment identities whose a
+ * device is, as long as nobody has: else anybody could trust the CA of somebody else and get its devices.
  */
 async function checkShared(tx: Transaction, id: string): Promise<void> {
   const { accountId, certificate, subject, service, enrollmentMode } =
@@ -184,19 +195,22 @@ async function checkShared(tx: Transaction, id: string): Promise<void> {
   if (enrollmentMode && service !== "bootstrap")
     throw invalid("enrollmentMode", "is for the bootstrap service only");
   const others = await tx.trustedCertificate.findMany({
-    where: {
-      subject,
-      accountId: { not: accountId },
-      ...(enrollmentMode && { enrollmentMode: false }),
-    },
-    select: { certificate: true },
+    where: { subject, accountId: { not: accountId }, enrollmentMode: false },
+    select: { certificate: true, service: true },
   });
   // Anybody can write another certificate around the name and the key of a CA, and what it signed rests on that as well.
   const authority = authorityOf(certificate);
-  if (others.some((other) => authorityOf(other.certificate) === authority))
+  const stands = others.filter((other) => authorityOf(other.certificate) === authority);
+  if (enrollmentMode && stands.length > 0)
     throw new ServiceError(
       "conflict",
       "Another account of this instance trusts this certificate for itself.",
+    );
+  // Devices that register directly do not say whose they are before they are let in.
+  if (stands.some((other) => service === "lwm2m" || other.service === "lwm2m"))
+    throw new ServiceError(
+      "conflict",
+      "Another account of this instance trusts this certificate, and one of the two for the LwM2M service, which one account alone can.",
     );
 }
 
@@ -225,8 +239,9 @@ type AuditedFields = Record<
 
 /** Reads the first certificate of a PEM; says in words why it cannot be trusted. */
 function readCertificate(accountId: string, text: string, proof: string | undefined) {
-  const [, body] = /-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/.exec(text) ?? [];
-  const der = body && Buffer.from(body, "base64");
+  const [der, ...chain] = [
+    ...text.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g),
+  ].map(([, body = ""]) => Buffer.from(body, "base64"));
   if (!der) throw invalid("certificate", "is no PEM certificate");
   let facts: ReturnType<typeof parseCertificate>;
   try {
@@ -235,9 +250,8 @@ function readCertificate(accountId: string, text: string, proof: string | undefi
     throw invalid("certificate", `cannot be read: ${(error as Error).message}`);
   }
   if (!facts.isCa) throw invalid("certificate", "is not the certificate of a CA");
-  if (proof && !isSignature(accountId, facts.publicKey, proof))
-    throw invalid("signature", "is not one of the account's id by the key of the certificate");
   return {
+    proven: isProven(accountId, der, proof) || isIssuedFor(accountId, [der, ...chain]),
     certificate: Uint8Array.from(der),
     fingerprint: fingerprint(der),
     subject: facts.subjectText,
@@ -247,14 +261,40 @@ function readCertificate(accountId: string, text: string, proof: string | undefi
   };
 }
 
-function isSignature(accountId: string, publicKey: Uint8Array, proof: string): boolean {
+/** Whether a signature of the account's id by the key of the certificate was given; throws when it is of another key. */
+function isProven(accountId: string, der: Uint8Array, proof: string | undefined): boolean {
+  if (!proof) return false;
+  const { publicKey } = new X509Certificate(der);
+  let holds = false;
   try {
-    const key = createPublicKey({ key: Buffer.from(publicKey), format: "der", type: "spki" });
-    return verify("sha256", Buffer.from(accountId), key, Buffer.from(proof, "base64"));
+    holds = verify("sha256", Buffer.from(accountId), publicKey, Buffer.from(proof, "base64"));
   } catch {
-    return false;
+    // A key that signs otherwise.
   }
+  if (!holds) throw invalid("signature", "is not one of the account's id by the key of the certificate");
+  return true;
 }
+
+/** Whether a chain from the CA down ends with a certificate that was made for the account: its common name is its id. */
+function isIssuedFor(accountId: string, chain: readonly Buffer[]): boolean {
+  const certificates = chain.map((der) => new X509Certificate(der));
+  const leaf = certificates.at(-1);
+  if (certificates.length < 2 || !leaf) return false;
+  const linked = certificates.every((one, n) => {
+    const issuer = certificates[n - 1];
+    return n === 0 || (issuer?.ca && one.checkIssued(issuer) && one.verify(issuer.publicKey));
+  });
+  return linked && parseCertificate(leaf.raw).subject.cn === accountId;
+}
+
+/** What somebody has to do who has not proven to hold the key of a CA. */
+const unproven = (accountId: string) =>
+  invalid(
+    "signature",
+    `is needed, to show that the key of the CA is yours: the Base64 of a SHA-256 signature of the account's id ` +
+      `(printf %s ${accountId} | openssl dgst -sha256 -sign ca.key | base64 -w0). A chain from the CA to a certificate ` +
+      `that it issued with the common name ${accountId} does as well. Without it, enrollment_mode has to be true`,
+  );
 
 const invalid = (name: string, message: string) =>
   new ServiceError("validation_error", `${name}: ${message}`, [{ name, message }]);

@@ -10,6 +10,7 @@ import { createDevice } from "@/server/services/devices/create";
 import { listEndpointResources } from "@/server/services/devices/endpoints";
 import { findDevice, searchDevices } from "@/server/services/devices/search";
 import { getServerCa } from "@/server/services/instance/authorities";
+import { proofOf } from "../../support/pki";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
 
 let gateway: TestGateway;
@@ -37,6 +38,7 @@ it("a device finds the entry that was made for it, and its certificate can be sw
     name: "factory",
     service: "bootstrap",
     certificate: toPem(factory.certificate, "CERTIFICATE"),
+    signature: proofOf(accountId, factory.privateKey),
   });
   const endpointName = "factory-0001";
   const made = new DeviceCertificateIssuer(factory).issue({

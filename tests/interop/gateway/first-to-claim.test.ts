@@ -21,11 +21,13 @@ import { removeEnrollment } from "@/server/services/enrollments/remove";
 import { findEnrollment } from "@/server/services/enrollments/search";
 import { newId } from "@/server/services/ids";
 import { getServerCa } from "@/server/services/instance/authorities";
+import { proofOf } from "../../support/pki";
 import { startTestGateway, type TestGateway } from "../../support/test-gateway";
 
 let gateway: TestGateway;
 let a: Context;
 let b: Context;
+let accountOfB: string;
 const folder = mkdtempSync(join(tmpdir(), "gangway-claim-"));
 const factory = createRootAuthority("An OEM", 5);
 const certificate = toPem(factory.certificate, "CERTIFICATE");
@@ -37,27 +39,28 @@ beforeAll(async () => {
   const administrator = (accountId: string) =>
     actAs(gateway.context, { kind: "apiKey", id: newId(), accountId, name: "test", role: "administrator" });
   a = administrator(gateway.accountId);
-  const other = newId();
-  await gateway.db.account.create({ data: { id: other, name: "Other" } });
-  b = administrator(other);
+  accountOfB = newId();
+  await gateway.db.account.create({ data: { id: accountOfB, name: "Other" } });
+  b = administrator(accountOfB);
 });
 afterAll(async () => {
   await gateway.close();
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A device of the factory, whose bootstrap address names no account. */
-async function makeDevice(endpointName: string) {
-  const made = new DeviceCertificateIssuer(factory).issue({
+/** A device of a factory, whose bootstrap address names an account, or none. */
+async function makeDevice(endpointName: string, ca = factory, accountId?: string) {
+  const made = new DeviceCertificateIssuer(ca).issue({
     deviceId: "0".repeat(32),
     accountId: "0".repeat(32),
     endpointName,
     notAfter: new Date(Date.now() + 86_400_000),
   });
-  const uri = (scheme: "coaps" | "coaps+tcp") => `${scheme}://127.0.0.1:${gateway.port("bootstrap", scheme)}`;
+  const uri = (scheme: "coaps" | "coaps+tcp") =>
+    `${scheme}://127.0.0.1:${gateway.port("bootstrap", scheme)}${accountId ? `?aid=${accountId}` : ""}`;
   const bundle = developerBundle({
     endpointName,
-    accountId: "0".repeat(32),
+    accountId: accountId ?? "0".repeat(32),
     bootstrapUri: { udp: uri("coaps"), tcp: uri("coaps+tcp") },
     certificate: made.certificate,
     privateKey: made.privateKey as Uint8Array,
@@ -136,27 +139,56 @@ it("a device belongs to the account that claims it, and to nobody before", async
   await late.stop();
 });
 
-it("a CA is shared by those alone who leave its devices to claims", async () => {
+it("a CA is its proven holders', and otherwise shared by those who leave its devices to claims", async () => {
   const own = createRootAuthority("A factory of one account", 5);
-  const upload = (ctx: Context, enrollmentMode: boolean) =>
+  const upload = (ctx: Context, more: { enrollmentMode?: boolean; signature?: string }) =>
     uploadCertificate(ctx, {
       name: "own",
       service: "bootstrap",
       certificate: toPem(own.certificate, "CERTIFICATE"),
-      enrollmentMode,
+      ...more,
     });
-  const { id } = await upload(a, false);
-  for (const enrollmentMode of [false, true])
-    await expect(upload(b, enrollmentMode)).rejects.toMatchObject({ code: "conflict" });
+  const proof = proofOf(gateway.accountId, own.privateKey);
+  await expect(upload(b, {})).rejects.toMatchObject({ code: "validation_error" });
+  await upload(b, { enrollmentMode: true });
+  // Whoever came first without a proof does not keep its owner out.
+  const { id } = await upload(a, { signature: proof });
   await updateCertificate(a, { id, enrollmentMode: true });
-  await expect(upload(b, false)).rejects.toMatchObject({ code: "conflict" });
-  await upload(b, true);
-  await expect(updateCertificate(a, { id, enrollmentMode: false })).rejects.toMatchObject({
-    code: "conflict",
-  });
-  await expect(updateCertificate(a, { id, service: "lwm2m" })).rejects.toMatchObject({
+  await updateCertificate(a, { id, enrollmentMode: false });
+  await expect(updateCertificate(a, { id, enrollmentMode: true, service: "lwm2m" })).rejects.toMatchObject({
     code: "validation_error",
   });
+});
+
+it("a device of a CA that several accounts hold names its own, or is claimed", async () => {
+  const maker = createRootAuthority("A maker with two accounts", 5);
+  const accounts = [gateway.accountId, accountOfB];
+  for (const [ctx, accountId] of [
+    [a, accounts[0]],
+    [b, accounts[1]],
+  ] as const)
+    await uploadCertificate(ctx, {
+      name: "maker",
+      service: "bootstrap",
+      certificate: toPem(maker.certificate, "CERTIFICATE"),
+      signature: proofOf(accountId as string, maker.privateKey),
+    });
+  const unnamed = await makeDevice("maker-0", maker);
+  const nobodys = await unnamed.run();
+  await refusal("Several accounts hold the CA of its certificate");
+  await nobodys.stop();
+  await createEnrollment(a, unnamed);
+  const claimed = await unnamed.run();
+  await claimed.registered;
+  await claimed.stop();
+
+  const named = await makeDevice("maker-1", maker, accountOfB);
+  const running = await named.run();
+  await running.registered;
+  await running.stop();
+  const names = async (ctx: Context) => (await devicesOf(ctx)).map(({ endpointName }) => endpointName);
+  expect(await names(a)).toContain("maker-0");
+  expect(await names(b)).toContain("maker-1");
 });
 
 it("a device of a CA of one account is claimed when it comes, and known when its certificate is refused", async () => {
@@ -165,6 +197,7 @@ it("a device of a CA of one account is claimed when it comes, and known when its
     name: "plain",
     service: "bootstrap",
     certificate: toPem(plain.certificate, "CERTIFICATE"),
+    signature: proofOf(gateway.accountId, plain.privateKey),
   });
   const made = new DeviceCertificateIssuer(plain).issue({
     deviceId: "0".repeat(32),

@@ -1,8 +1,9 @@
-import { createPrivateKey, sign, X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRootAuthority, toPem } from "@/server/pki";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
 import { takeBundle } from "@/server/services/certificates/take-bundle";
+import { OpensslFolder, proofOf } from "@/tests/support/pki";
 import { type ApiBench, openApiBench } from "../../support/api-bench";
 
 let bench: ApiBench;
@@ -83,11 +84,10 @@ describe("trusted certificates", () => {
     const before = reloads();
     const refused = await bench.call(bench.a.developer, "POST", "/v3/trusted-certificates", body(pem));
     expect(refused.status).toBe(403);
-    const signature = sign("sha256", Buffer.from(bench.a.id), {
-      key: Buffer.from(privateKey),
-      format: "der",
-      type: "pkcs8",
-    }).toString("base64");
+    const unproven = await bench.call(bench.a.admin, "POST", "/v3/trusted-certificates", body(pem));
+    expect(unproven.body).toMatchObject({ type: "validation_error", fields: [{ name: "signature" }] });
+    expect(unproven.body.fields[0].message).toContain(`printf %s ${bench.a.id} | openssl dgst`);
+    const signature = proofOf(bench.a.id, privateKey);
     const wrong = await bench.call(
       bench.a.admin,
       "POST",
@@ -103,24 +103,39 @@ describe("trusted certificates", () => {
     );
     expect(made.body).toMatchObject({ status: "ACTIVE", device_execution_mode: 0, certificate: pem });
     expect(reloads()).toBe(before + 1);
-    const twice = await bench.call(bench.b.admin, "POST", "/v3/trusted-certificates", body(pem));
-    expect(twice.status).toBe(409);
+    // A signature of another account's id shows nothing.
+    const copied = await bench.call(
+      bench.b.admin,
+      "POST",
+      "/v3/trusted-certificates",
+      body(pem, { signature }),
+    );
+    expect(copied.body.fields[0].name).toBe("signature");
+    const claiming = body(pem, { enrollment_mode: true });
+    expect((await bench.call(bench.b.admin, "POST", "/v3/trusted-certificates", claiming)).status).toBe(409);
+    const both = body(pem, { signature: proofOf(bench.b.id, privateKey) });
+    expect((await bench.call(bench.b.admin, "POST", "/v3/trusted-certificates", both)).status).toBe(201);
+    await bench.db.trustedCertificate.deleteMany({ where: { accountId: bench.b.id, developer: false } });
     const path = `/v3/trusted-certificates/${made.body.id}`;
     expect((await bench.call(bench.a.developer, "PUT", path, { status: "INACTIVE" })).status).toBe(403);
     const off = await bench.call(bench.a.admin, "PUT", path, { status: "INACTIVE", description: null });
     expect(off.body.status).toBe("INACTIVE");
     expect(off.body.etag).not.toBe(made.body.etag);
-    expect(reloads()).toBe(before + 2);
-    const other = toPem(authority().certificate, "CERTIFICATE");
-    const replaced = await bench.call(bench.a.admin, "PUT", path, { certificate: other, name: "renewed" });
+    expect(reloads()).toBe(before + 3);
+    const next = authority();
+    const other = toPem(next.certificate, "CERTIFICATE");
+    const renew = (more: object) =>
+      bench.call(bench.a.admin, "PUT", path, { certificate: other, name: "renewed", ...more });
+    expect((await renew({})).body.fields[0].name).toBe("signature");
+    const replaced = await renew({ signature: proofOf(bench.a.id, next.privateKey) });
     expect(replaced.body).toMatchObject({ certificate: other, name: "renewed", status: "INACTIVE" });
     expect((await bench.call(bench.a.admin, "DELETE", path)).status).toBe(204);
-    expect(reloads()).toBe(before + 4);
+    expect(reloads()).toBe(before + 5);
     expect((await bench.call(bench.a.admin, "GET", path)).status).toBe(404);
   });
 
   it("are one account's, whatever else is written around the name and the key of the CA", async () => {
-    const { certificate } = authority();
+    const { certificate, privateKey } = authority();
     const forged = Uint8Array.from(certificate);
     forged.set([(forged.at(-1) ?? 0) ^ 1], forged.length - 1);
     const upload = (key: string, der: Uint8Array, more = {}) =>
@@ -128,7 +143,7 @@ describe("trusted certificates", () => {
     const shared = { enrollment_mode: true };
     const first = await upload(bench.a.admin, certificate, shared);
     expect(first.status).toBe(201);
-    expect((await upload(bench.b.admin, forged)).status).toBe(409);
+    expect((await upload(bench.b.admin, forged)).status).toBe(400);
     const second = await upload(bench.b.admin, forged, shared);
     expect(second.status).toBe(201);
     for (const [key, { id }] of [
@@ -138,15 +153,49 @@ describe("trusted certificates", () => {
       const alone = await bench.call(key, "PUT", `/v3/trusted-certificates/${id}`, {
         enrollment_mode: false,
       });
-      expect(alone.status).toBe(409);
+      expect(alone.status).toBe(400);
     }
+    // Who was there first without a proof is not in the way of the one that has it.
+    const proven = await bench.call(bench.a.admin, "PUT", `/v3/trusted-certificates/${first.body.id}`, {
+      enrollment_mode: false,
+      signature: proofOf(bench.a.id, privateKey),
+    });
+    expect(proven.status).toBe(200);
     // What takes the place of another is trusted from then on only.
-    const own = await upload(bench.b.admin, authority().certificate);
+    const own = await upload(bench.b.admin, authority().certificate, shared);
     const replaced = await bench.call(bench.b.admin, "PUT", `/v3/trusted-certificates/${own.body.id}`, {
       certificate: toPem(authority().certificate, "CERTIFICATE"),
     });
     expect(replaced.body.created_at > own.body.created_at).toBe(true);
     await bench.db.trustedCertificate.deleteMany({ where: { developer: false } });
+  });
+
+  it("are proven by openssl's signature, or by a certificate that was issued for the account", async () => {
+    const openssl = new OpensslFolder();
+    try {
+      const extensions = ["basicConstraints=critical,CA:true", "keyUsage=keyCertSign,digitalSignature"];
+      openssl.certificate("ca", { subject: "/CN=OpenSSL works", extensions });
+      openssl.write("account", bench.a.id);
+      openssl.run("dgst", "-sha256", "-sign", "ca.key", "-out", "proof", "account");
+      const pem = openssl.read("ca.pem").toString();
+      const upload = (certificate: string, more = {}) =>
+        bench.call(bench.a.admin, "POST", "/v3/trusted-certificates", body(certificate, more));
+      const signed = await upload(pem, { signature: openssl.read("proof").toString("base64") });
+      expect(signed.status).toBe(201);
+      await bench.call(bench.a.admin, "DELETE", `/v3/trusted-certificates/${signed.body.id}`);
+
+      openssl.certificate("mine", { subject: `/CN=${bench.a.id}`, issuer: "ca" });
+      openssl.certificate("theirs", { subject: `/CN=${bench.b.id}`, issuer: "ca" });
+      openssl.certificate("forged", { subject: `/CN=${bench.a.id}` });
+      for (const [leaf, status] of [
+        ["theirs", 400],
+        ["forged", 400],
+        ["mine", 201],
+      ] as const)
+        expect([leaf, (await upload(`${pem}${openssl.read(`${leaf}.pem`)}`)).status]).toEqual([leaf, status]);
+    } finally {
+      openssl.remove();
+    }
   });
 
   it("are checked", async () => {
@@ -173,13 +222,14 @@ describe("trusted certificates", () => {
   });
 
   it("are filtered", async () => {
-    const { certificate } = createRootAuthority("Filter Works", 2);
+    const { certificate, privateKey } = createRootAuthority("Filter Works", 2);
     const pem = toPem(certificate, "CERTIFICATE");
     const made = (
       await bench.call(bench.b.admin, "POST", "/v3/trusted-certificates", {
         name: "works",
         service: "lwm2m",
         certificate: pem,
+        signature: proofOf(bench.b.id, privateKey),
       })
     ).body;
     await createDeveloperCertificate(bench.b.ctx, { name: "dev" });
