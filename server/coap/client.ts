@@ -15,7 +15,7 @@ import {
   szxFor,
   uintOption,
 } from "./options";
-import type { Session, Transmission } from "./session";
+import type { Outcome, Session, Transmission } from "./session";
 import { randomToken, tokenKey } from "./tokens";
 import {
   type AdoptedObservation,
@@ -547,15 +547,17 @@ class Exchange {
   #send(options: readonly CoapOption[], payload: Uint8Array): void {
     const session = this.#session;
     const code = methodCode(this.request.method);
+    const settled = (outcome: Outcome) => {
+      if (outcome === "reset") this.fail("reset", "the peer rejected the request with a reset");
+      else if (outcome === "timeout") this.fail("timeout", "the peer does not acknowledge");
+    };
     try {
       if (this.request.confirmable === false && !session.reliable) {
         session.send(Type.NON, code, session.nextMessageId(), this.#token, options, payload);
         return;
       }
-      this.#transmission = session.sendConfirmable(code, this.#token, options, payload, (outcome) => {
-        if (outcome === "reset") this.fail("reset", "the peer rejected the request with a reset");
-        else if (outcome === "timeout") this.fail("timeout", "the peer does not acknowledge");
-      });
+      const { renew } = this.request;
+      this.#transmission = session.sendConfirmable(code, this.#token, options, payload, settled, renew);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.fail("too_large", `the request cannot be written: ${error.message}`);

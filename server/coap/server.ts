@@ -47,8 +47,6 @@ interface Remembered {
   reply: Uint8Array | null;
   /** Set while the request is being handled. */
   pending: Reply | null;
-  /** Hears that the answer was asked for once more. */
-  onrepeated: (() => void) | null;
 }
 
 interface Upload {
@@ -112,7 +110,6 @@ export class ServerRole {
       expiresAt: shared.clock.now() + lifetime,
       reply: null,
       pending,
-      onrepeated: null,
     };
     this.#remembered.push(entry);
     if (reply) this.keep(entry, reply);
@@ -167,10 +164,7 @@ export class ServerRole {
       // A repeated non-confirmable request is ignored, a confirmable one answered as before [RFC7252 §4.5].
       if (message.type !== Type.CON) return;
       if (!former.reply) former.pending?.repeated();
-      else {
-        session.sendRaw(former.reply);
-        this.#follow(() => former.onrepeated?.());
-      }
+      else session.sendRaw(former.reply);
       return;
     }
     // Not remembered, so that its repetition finds room.
@@ -335,7 +329,6 @@ export class ServerRole {
       this.#failed(error, reply);
       return;
     }
-    if (reply.entry && response.repeated) reply.entry.onrepeated = response.repeated;
     this.#follow(() => {
       response.sent?.();
       if (observer) response.observe?.(observer);

@@ -89,16 +89,19 @@ const MAX_RECORD = 16_384;
 export class Transmission {
   #timer: Timer | null = null;
   readonly #waits: Generator<number>;
+  /** More than one when each sending has its own. */
+  readonly #messageIds: number[] = [];
 
   constructor(
     private readonly session: Session,
-    readonly messageId: number,
     /** Hex of the token. */
     readonly token: string,
-    private readonly bytes: Uint8Array,
+    /** Sends the message, again from the second time on, and tells its ID. */
+    private readonly send: () => number,
     private readonly done: (outcome: Outcome) => void,
   ) {
     this.#waits = retransmissionWaits(session.shared.parameters, session.shared.random);
+    this.#send();
     this.#wait();
   }
 
@@ -109,7 +112,7 @@ export class Transmission {
 
   stop(): void {
     this.#timer?.cancel();
-    this.session.transmissions?.delete(this.messageId);
+    for (const messageId of this.#messageIds) this.session.transmissions?.delete(messageId);
     if (this.session.transmissions?.size === 0) this.session.transmissions = null;
   }
 
@@ -123,8 +126,15 @@ export class Transmission {
       this.settle("timeout");
       return;
     }
-    this.session.sendRaw(this.bytes);
+    this.#send();
     this.#timer = this.session.shared.clock.after(next.value, () => this.#elapsed());
+  }
+
+  #send(): void {
+    const messageId = this.send();
+    if (this.#messageIds.includes(messageId)) return;
+    this.#messageIds.push(messageId);
+    (this.session.transmissions ??= new Map()).set(messageId, this);
   }
 }
 
@@ -430,23 +440,32 @@ export class Session {
     return bytes;
   }
 
-  /** Sends a message that `done` hears the outcome of: at once "ack" over RFC 8323. */
+  /**
+   * Sends a message that `done` hears the outcome of: at once "ack" over RFC 8323. With `renew` each sending has a
+   * message ID of its own, and an answer to any of them counts.
+   */
   sendConfirmable(
     code: number,
     token: Uint8Array,
     options: readonly CoapOption[],
     payload: Uint8Array,
     done: (outcome: Outcome) => void,
+    renew = false,
   ): Transmission | null {
-    const messageId = this.nextMessageId();
-    const bytes = this.send(Type.CON, code, messageId, token, options, payload);
-    if (this.reliable) {
-      done("ack");
-      return null;
-    }
-    const transmission = new Transmission(this, messageId, tokenKey(token), bytes, done);
-    (this.transmissions ??= new Map()).set(messageId, transmission);
-    return transmission;
+    let messageId = this.nextMessageId();
+    let bytes: Uint8Array | null = null;
+    const send = () => {
+      if (bytes && !renew) this.sendRaw(bytes);
+      else {
+        if (bytes) messageId = this.nextMessageId();
+        bytes = this.send(Type.CON, code, messageId, token, options, payload);
+      }
+      return messageId;
+    };
+    if (!this.reliable) return new Transmission(this, tokenKey(token), send, done);
+    send();
+    done("ack");
+    return null;
   }
 
   sendEmpty(type: Type, messageId: number): Uint8Array {

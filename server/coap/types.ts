@@ -22,6 +22,11 @@ export interface CoapRequest {
   blockSize?: number;
   /** False sends it non-confirmable: once, without acknowledgement; default true. */
   confirmable?: boolean;
+  /**
+   * True gives every sending a message ID of its own, for a peer that may have ignored the ones before; it may then carry
+   * the request out more than once. Default false.
+   */
+  renew?: boolean;
 }
 
 /** A complete response, blocks put together. */
@@ -73,8 +78,6 @@ export interface OutgoingResponse {
   maxAge?: number;
   /** Runs once the answer was handed to the transport, or cannot be since the connection ended before. */
   sent?: () => void;
-  /** Runs each time the answer was sent once more, since the peer asks again: the one before was lost or is late. */
-  repeated?: () => void;
   /**
    * Takes the observer that a GET with Observe 0 asks to become; called after the answer was sent.
    * Without it, or with an error code, the request is answered like a plain GET.

@@ -197,7 +197,6 @@ export class BootstrapEndpoint {
           if (this.#fail(session, error)) peer.close();
         });
       },
-      repeated: () => session.steps.missed(),
     };
   }
 

@@ -9,11 +9,6 @@ const LINK_FORMAT = 40;
 const STEP_TIMEOUT_MS = 100_000;
 /** How often a request that is not answered is sent, each time with a message ID of its own. */
 const STEP_ATTEMPTS = 2;
-/**
- * The first request of a session is given up sooner: Pelion's client ignores it, with all its repetitions, when it comes
- * ahead of the answer to the Bootstrap-Request.
- */
-const FIRST_STEP_MS = 12_000;
 
 export interface BootstrapQuery {
   endpointName: string | null;
@@ -53,8 +48,11 @@ export class StepFailure extends Error {
 
 /** Sends the requests of one session, strictly one after the other. */
 export class Steps {
-  #first = true;
-  #missed = false;
+  /**
+   * Until the first answer, nothing sent has a message ID twice: Pelion's client ignores what comes ahead of the answer to
+   * its Bootstrap-Request, and from then on every repetition of it.
+   */
+  #renew = true;
 
   constructor(
     private readonly peer: Peer,
@@ -63,20 +61,21 @@ export class Steps {
   ) {}
 
   async request(step: string, request: CoapRequest) {
-    const first = this.#first;
     for (let attempt = 1; ; attempt++) {
       if (this.over()) throw new StepFailure(step, "another Bootstrap-Request of the device took over");
-      this.#missed = false;
-      const timeoutMs = first && attempt === 1 ? FIRST_STEP_MS : STEP_TIMEOUT_MS;
       try {
-        const response = await this.coap.request(this.peer, { timeoutMs, ...request });
-        this.#first = false;
+        const { peer } = this;
+        const response = await this.coap.request(peer, {
+          ...request,
+          timeoutMs: STEP_TIMEOUT_MS,
+          renew: this.#renew,
+        });
+        this.#renew = false;
         return response;
       } catch (error) {
         if (!(error instanceof CoapFailure)) throw error;
         // Every request of bootstrap may be carried out twice.
-        const again = error.kind === "timeout" ? attempt < STEP_ATTEMPTS : this.#missed;
-        if (!again) throw new StepFailure(step, error.message);
+        if (error.kind !== "timeout" || attempt === STEP_ATTEMPTS) throw new StepFailure(step, error.message);
       }
     }
   }
@@ -102,15 +101,5 @@ export class Steps {
     } catch {
       return null;
     }
-  }
-
-  /**
-   * The device repeats its Bootstrap-Request: it has not had the answer, and may have ignored what was asked of it since.
-   * A new message ID makes it listen.
-   */
-  missed(): void {
-    if (!this.#first || this.over()) return;
-    this.#missed = true;
-    this.coap.forget(this.peer);
   }
 }

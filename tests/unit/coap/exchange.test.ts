@@ -142,6 +142,32 @@ describe("requests and responses", () => {
     expect(clock.pending).toBe(0);
   });
 
+  it("sends a request with a new message id each time when asked to, and takes the answer to any of them", async () => {
+    let handled = 0;
+    const { clock, client, a, b } = link(() => ({ code: "2.05", payload: String(++handled) }));
+    a.fate = () => [0];
+    // The first answer is late: two more requests are under way by then.
+    b.fate = () => (b.sent.length === 1 ? [7000] : []);
+    const answer = client.request(a, { ...get, renew: true });
+    await clock.advance(6500);
+    expect(new Set(a.messages.map((message) => message.messageId)).size).toBe(3);
+    expect(new Set(a.messages.map((message) => Buffer.from(message.token).toString("hex"))).size).toBe(1);
+    await clock.advance(1000);
+    expect([text(await answer), handled]).toEqual(["1", 3]);
+    await clock.advance(60_000);
+    expect(a.sent).toHaveLength(3);
+  });
+
+  it("gives up a request with new message ids like any other", async () => {
+    const { clock, client, a } = link(() => ({ code: "2.05" }));
+    a.fate = () => [];
+    const answer = failure(client.request(a, { ...get, renew: true }));
+    await clock.advance(62_000);
+    expect(await answer).toMatchObject({ kind: "timeout" });
+    expect(new Set(a.messages.map((message) => message.messageId)).size).toBe(5);
+    expect(clock.pending).toBe(0);
+  });
+
   it("gets every answer over a link that loses, doubles and reorders, and handles each request once", async () => {
     let handled = 0;
     const { clock, client, a, b } = link(async (request) => {
@@ -265,16 +291,6 @@ describe("deduplication", () => {
     for (const path of ["rd", "dp", "rd", "dp"]) b.onmessage!(to(path));
     expect(paths).toEqual(["rd", "dp"]);
     expect(b.messages.map(text)).toEqual(["rd", "dp", "rd", "dp"]);
-  });
-
-  it("tells the handler each time that its answer is asked for once more", () => {
-    let repeated = 0;
-    const { b } = link(() => ({ code: "2.04", repeated: () => void repeated++ }));
-    b.onmessage!(wire({ code: 2 }));
-    expect(repeated).toBe(0);
-    b.onmessage!(wire({ code: 2 }));
-    b.onmessage!(wire({ code: 2 }));
-    expect([repeated, b.sent.length]).toEqual([2, 3]);
   });
 
   it("ignores a repeated non-confirmable request", async () => {
