@@ -205,6 +205,7 @@ export async function buildParts(input: PartsInput) {
     onchange,
     onerror: (error) => log.error({ err: error }, "a bootstrap session failed"),
   });
+  registrations.onregistered = (deviceId) => bootstrap.registered(deviceId);
   const answering =
     (handler: RequestHandler): RequestHandler =>
     async (request) => {

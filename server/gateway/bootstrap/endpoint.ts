@@ -79,7 +79,10 @@ interface Outcome {
   notAfter: number | null;
 }
 
-/** Most devices that hold a key of an enrolment that broke off are soon back. */
+/** How long a device whose answer to Finish is missing may take to register; handshakes on bad networks take a minute. */
+const CONFIRM_WITHIN_MS = 180_000;
+/** Longer than any wait between two attempts of Pelion's client, 4 hours and a tenth. */
+const TRAPPED_FOR_MS = 5 * 3_600_000;
 const REMEMBERED_TRAPS = 10_000;
 
 /** Answers Bootstrap-Requests and takes each device through its session [LwM2M-Core 1.1.1 §6.1.7]. */
@@ -87,7 +90,7 @@ export class BootstrapEndpoint {
   readonly #sessions = new Map<string, BootstrapSession>();
   /** Sessions whose device is to ask for a certificate now. */
   readonly #enrolling = new WeakMap<Peer, BootstrapSession>();
-  /** How many devices, by certificate and address, hold a key of an enrolment which broke off. */
+  /** Until when devices hold a key of an enrolment that broke off, by certificate and address. */
   readonly #trapped = new Map<string, number>();
 
   constructor(private readonly parts: BootstrapParts) {}
@@ -179,13 +182,15 @@ export class BootstrapEndpoint {
         (profile.bootstrap.keepsDeviceId && query.deviceId === null && device.identity.startsWith("id:")),
       over: false,
       former: null,
+      onregistered: null,
     };
     this.#sessions.set(deviceId, session);
     const before = peer.onclose;
     peer.onclose = (reason) => {
       before?.(reason);
-      if (this.#enrolling.get(peer) === session)
-        this.#fail(session, new StepFailure("the enrolment", reason));
+      if (this.#enrolling.get(peer) !== session) return;
+      this.#trap(peer);
+      this.#fail(session, new StepFailure("the enrolment", reason));
     };
     // The first request may not overtake the answer.
     return {
@@ -205,11 +210,8 @@ export class BootstrapEndpoint {
     // The reference device calls itself by our own name and leaves its key to the server.
     const makesKeys = query.clientVersion !== null && !query.clientVersion.startsWith("gangway-");
     if (!makesKeys || !this.parts.usesEst(accountId)) return "certificate";
-    const trapped = this.#trapped.get(trapKey(peer)) ?? 0;
-    if (trapped === 0) return "est";
-    if (trapped === 1) this.#trapped.delete(trapKey(peer));
-    else this.#trapped.set(trapKey(peer), trapped - 1);
-    return "certificate";
+    // Nothing tells the device with the key from others that come from there: each of them gets what frees it.
+    return (this.#trapped.get(trapKey(peer)) ?? 0) > this.parts.clock.now() ? "certificate" : "est";
   }
 
   async #run(session: BootstrapSession): Promise<void> {
@@ -245,18 +247,31 @@ export class BootstrapEndpoint {
     // From here on the device may register anew, also before its answer is here.
     session.former = directory.registrationOf(deviceId) ?? null;
     device.rebootstrapPending = false;
-    try {
-      await steps.take("Finish", { method: "POST", path: ["bs"], query: finishQuery(deviceId) });
-    } catch (error) {
-      // Who registers with the new account has confirmed it, whatever became of the answer.
-      const since = directory.registrationOf(deviceId);
-      if (session.over || !since || since === session.former) throw error;
-    }
+    const registered = new Promise<void>((resolve) => (session.onregistered = resolve));
+    const answered = steps
+      .take("Finish", { method: "POST", path: ["bs"], query: finishQuery(deviceId) })
+      .catch((error) => this.#unanswered(session, error));
+    // Who registers with the new account has confirmed it, whatever became of the answer.
+    await Promise.race([answered, registered]);
     if (mode !== "est")
       await this.#finish(session, {
         fingerprint: credentials?.fingerprint ?? null,
         notAfter: credentials?.notAfter ?? null,
       });
+  }
+
+  /** A device registered. */
+  registered(deviceId: string): void {
+    this.#sessions.get(deviceId)?.onregistered?.();
+  }
+
+  /** Finish failed. Many clients close as soon as they have answered it, so that a lost answer never comes again. */
+  async #unanswered({ over, peer }: BootstrapSession, error: unknown): Promise<never> {
+    if (over || !(error instanceof StepFailure) || error.code) throw error;
+    // Whoever is still there hears that nothing more comes.
+    peer.close();
+    await new Promise<void>((resolve) => this.parts.clock.after(CONFIRM_WITHIN_MS, resolve));
+    throw error;
   }
 
   /** A certificate for the key that the device made, which ends its bootstrap. */
@@ -353,7 +368,7 @@ export class BootstrapEndpoint {
 
   #trap(peer: Peer): void {
     if (this.#trapped.size >= REMEMBERED_TRAPS) this.#trapped.clear();
-    this.#trapped.set(trapKey(peer), (this.#trapped.get(trapKey(peer)) ?? 0) + 1);
+    this.#trapped.set(trapKey(peer), this.parts.clock.now() + TRAPPED_FOR_MS);
   }
 
   /** A fresh key and certificate; both leave the process with the write and are kept nowhere. */

@@ -5,10 +5,13 @@ import type { DeviceFacts, LiveRegistration } from "../directory";
 import type { Profile } from "../profiles";
 
 const LINK_FORMAT = 40;
-/** A client waits EXCHANGE_LIFETIME (247 s) for the next request; one that does not answer for this long is gone. */
 const STEP_TIMEOUT_MS = 100_000;
-/** How often a request that is not answered is sent, each time with a message ID of its own. */
-const STEP_ATTEMPTS = 2;
+/**
+ * How often a request that is not answered is sent, each time with a message ID of its own: for some ten minutes. Clients
+ * wait EXCHANGE_LIFETIME (247 s) for the next one, Pelion's half an hour, and the word that the session is over may be
+ * lost: an outage in the middle is outlasted, not left to their timers.
+ */
+const STEP_ATTEMPTS = 8;
 
 export interface BootstrapQuery {
   endpointName: string | null;
@@ -33,6 +36,8 @@ export interface BootstrapSession {
   over: boolean;
   /** What the device had registered before it got its new account: void when that is confirmed. */
   former: LiveRegistration | null;
+  /** Hears that the device has registered; set from Finish on. */
+  onregistered: (() => void) | null;
 }
 
 /** A step of the session that did not work, with the device's own word where it said one. */

@@ -68,6 +68,9 @@ export interface Done<T> {
  * knows what the disk does not. Whatever comes late finds its registration by identity, never "the one of the device".
  */
 export class Registrations {
+  /** Called once a device has registered and been answered. */
+  onregistered: ((deviceId: string) => void) | null = null;
+
   constructor(private readonly parts: RegistrationParts) {}
 
   /** The newest registration of a device takes the place of the one before; `entries` are written with it. */
@@ -137,6 +140,7 @@ export class Registrations {
       },
     });
     this.parts.onchange({ id: deviceId, accountId }, created ? "created" : "updated");
+    this.onregistered?.(deviceId);
     if (!directory.holds(registration)) return;
     subscriptions.registered(registration);
     this.parts.presence.heard(registration);

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect as connectNet } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "@/server/clock";
-import { CoapEndpoint } from "@/server/coap";
+import { CoapEndpoint, type RequestHandler } from "@/server/coap";
 import { readBundle } from "@/server/pki";
 import { createDeveloperCertificate } from "@/server/services/certificates/create-developer";
 import { removeCertificate } from "@/server/services/certificates/remove";
@@ -71,6 +71,7 @@ async function connect(
   service: "bootstrap" | "lwm2m",
   credentials: ServerCredentials | undefined,
   transport: "dtls" | "tls" = "dtls",
+  handler: RequestHandler = () => ({ code: "4.04" }),
 ) {
   const peer: Peer = await (transport === "dtls" ? connectDtls : connectTls)({
     host: "127.0.0.1",
@@ -80,7 +81,7 @@ async function connect(
     ...(credentials && { credentials }),
   });
   closers.push(() => peer.close());
-  const coap = new CoapEndpoint({ clock: systemClock, handler: () => ({ code: "4.04" }) });
+  const coap = new CoapEndpoint({ clock: systemClock, handler });
   coap.attach(peer, { initiator: transport === "tls" });
   const post = async (path: string, query: readonly string[], payload = "") => {
     const answer = await coap.request(peer, {
@@ -278,6 +279,23 @@ describe("messages", () => {
     const request = await eventually(() => device.requests[0]);
     device.send({ code: "0.00", reset: true, messageId: request.messageId });
     expect(await reading).toMatchObject({ ok: false, message: expect.stringContaining("reset") });
+  });
+
+  it("a device with a key of an enrolment that broke off gets a key, though others come first", async () => {
+    const { credentials } = await developer("half-made key");
+    const bootstrap = async (answer: (payload: Uint8Array) => "2.04" | "4.00") => {
+      const written: Buffer[] = [];
+      const { post } = await connect("bootstrap", credentials, "dtls", ({ method, path, payload }) => {
+        if (method === "PUT" && path[0] === "0") written.push(Buffer.from(payload));
+        return { code: method === "DELETE" ? "2.02" : path[0] === "0" ? answer(payload) : "2.04" };
+      });
+      expect((await post("bs", ["mccv=4.13.2"])).code).toBe("2.04");
+      // Resource 2, the security mode: an integer of one byte.
+      return (await eventually(() => written[0])).includes(Buffer.from([0xc1, 2, 4])) ? "est" : "certificate";
+    };
+    expect(await bootstrap(() => "4.00")).toBe("est");
+    await event("bootstrap.failed", "4.00");
+    for (let device = 0; device < 3; device++) expect(await bootstrap(() => "2.04")).toBe("certificate");
   });
 
   it("a bootstrap that the device gives up leaves no credentials behind", async () => {

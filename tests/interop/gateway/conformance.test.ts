@@ -542,12 +542,32 @@ describe("Bootstrap", () => {
     await eventually(() => device.requests.find(({ path }) => path === "/bs"));
     const { location } = await register(await open(), endpointName, ["lt=3600"]);
     const { id } = await entry(endpointName);
-    await eventually(async () => {
-      gateway.clock.jump(20_000);
-      return (await gateway.events(id)).some(({ type }) => type === "bootstrap.finished");
-    });
+    await event(id, "bootstrap.finished");
     expect(`rd/${(await entry(endpointName)).registration?.id}`).toBe(location);
     expect(await count(id, "bootstrap.failed")).toBe(0);
+  });
+
+  it.each(["registers", "does not register"])("a device that rejects Finish and %s", async (next) => {
+    const device = await open("bootstrap");
+    const endpointName = newName();
+    device.answer = ({ code, path }) =>
+      code === "0.01" ? { code: "4.04" } : path === "/bs" ? null : { code: "2.04" };
+    await bootstrap(device, endpointName);
+    const { id } = await entry(endpointName);
+    const { messageId } = await eventually(() => device.requests.find(({ path }) => path === "/bs"));
+    device.send({ code: "0.00", reset: true, messageId });
+    if (next === "registers") {
+      await register(await open(), endpointName);
+      await event(id, "bootstrap.finished");
+      expect(await count(id, "bootstrap.failed")).toBe(0);
+    } else {
+      await eventually(async () => {
+        gateway.clock.jump(60_000);
+        return (await count(id, "bootstrap.failed")) === 1;
+      });
+      expect(await count(id, "bootstrap.finished")).toBe(0);
+      expect((await entry(endpointName)).state).toBe("cloud_enrolling");
+    }
   });
 
   it.each([1, 2, 3])(
