@@ -6,10 +6,10 @@ import { connect, type Socket } from "node:net";
 import type { Clock } from "../clock";
 import { formatAddress } from "./address";
 import { Alert, AlertLevel, alertName } from "./alerts";
-import { type Cids, DtlsHandshake } from "./dtls-handshake";
+import { DtlsHandshake } from "./dtls-handshake";
 import { type HandshakeParty, type Ssl, SslContext, type SslFault } from "./openssl";
 import { randomId, randomSeed } from "./random";
-import { ContentType, parseRecords, type RecordChannel } from "./record-layer";
+import { type CidForm, type Cids, ContentType, parseRecords, type RecordChannel } from "./record-layer";
 import { Sweep } from "./sweep";
 import { TcpPeer } from "./tcp";
 import { type TlsOwner, TlsPeer } from "./tls";
@@ -35,6 +35,8 @@ export interface SecureConnectOptions extends ConnectOptions {
 export interface DtlsConnectOptions extends SecureConnectOptions {
   /** Offers connection ids [RFC9146]; bytes are the id that the server's records are to carry, `true` asks for none. */
   cid?: boolean | Uint8Array;
+  /** The form in which it offers them, "rfc9146" unless told. */
+  cidForm?: CidForm;
   /** Gets ServerHello.random of a handshake that succeeded: devices without a clock read the time from it. */
   onserverrandom?(random: Uint8Array): void;
 }
@@ -158,7 +160,7 @@ export async function connectUdp(options: ConnectOptions): Promise<Peer> {
 
 class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
   readonly transport = "dtls";
-  readonly cids: Cids = { peerCid: "", ourCid: "" };
+  readonly cids: Cids;
   readonly ourCid: Uint8Array | null;
   #handshake: DtlsHandshake | null = null;
   #channel: RecordChannel | null = null;
@@ -171,6 +173,7 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
     super(socket, remote);
     this.#clock = options.clock;
     this.#onserverrandom = options.onserverrandom;
+    this.cids = { peerCid: "", ourCid: "", form: options.cidForm ?? "rfc9146" };
     this.ourCid = options.cid === true ? new Uint8Array(0) : options.cid || null;
     socket.on("message", (datagram) => this.#receive(datagram));
     socket.on("error", (error) =>

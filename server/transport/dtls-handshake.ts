@@ -1,6 +1,7 @@
 import { ClientCheck, settleAlert } from "./handshake";
 import { DATAGRAM_BYTES, type HandshakeParty, type Ssl, type SslContext } from "./openssl";
 import {
+  type Cids,
   ContentType,
   deriveKeyBlock,
   openRecord,
@@ -67,14 +68,14 @@ export class DtlsHandshake {
     if (this.ssl.fault || !this.#complete) return null;
     const made = this.#keysOf(this.epoch);
     if (!made) return null;
-    const { peerCid, ourCid } = this.#party.cids;
-    return new RecordChannel(made.suite, made.keys, this.#server, this.epoch, this.next, peerCid, ourCid);
+    return new RecordChannel(made.suite, made.keys, this.#server, this.epoch, this.next, this.#party.cids);
   }
 
   /** A tls12_cid record as the plain record OpenSSL understands, same epoch and sequence number; null if not authentic. */
   withoutCid(datagram: Buffer, view: RecordView): Buffer | null {
     const made = this.#keysOf(view.epoch);
-    const opened = made && openRecord(made.suite, made.keys, !this.#server, datagram, view);
+    const { form } = this.#party.cids;
+    const opened = made && openRecord(made.suite, made.keys, !this.#server, datagram, view, form);
     if (!made || !opened) return null;
     const { epoch, sequence } = view;
     return sealRecord(
@@ -123,7 +124,7 @@ export class DtlsHandshake {
     const made = this.#keysOf(view.epoch);
     const opened = made && openRecord(made.suite, made.keys, this.#server, output, view);
     if (!made || !opened) return plain;
-    const cid = Buffer.from(this.#party.cids.peerCid, "latin1");
+    const { peerCid, form } = this.#party.cids;
     return sealRecord(
       made.suite,
       made.keys,
@@ -132,7 +133,8 @@ export class DtlsHandshake {
       view.sequence,
       opened.type,
       opened.plaintext,
-      cid,
+      Buffer.from(peerCid, "latin1"),
+      form,
     );
   }
 
@@ -174,14 +176,6 @@ export interface ServerHandshake
 export interface ServerHandshakes {
   begin(party: DtlsParty): ServerHandshake;
   free(): void;
-}
-
-/** The connection ids of a session, latin1; empty where there is none. */
-export interface Cids {
-  /** What our records carry. */
-  peerCid: string;
-  /** What the peer's records carry. */
-  ourCid: string;
 }
 
 function pack(bytes: Buffer, records: { start: number; end: number }[]): Buffer[] {

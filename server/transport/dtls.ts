@@ -15,7 +15,6 @@ import {
 } from "./client-hello";
 import {
   belongsToHandshake,
-  type Cids,
   DtlsHandshake,
   type ServerHandshake,
   type ServerHandshakes,
@@ -24,6 +23,8 @@ import { ClientCheck, ReportLimit } from "./handshake";
 import { MAX_RECORD_DATA, SslContext } from "./openssl";
 import { randomId, randomSeed, randomView } from "./random";
 import {
+  type CidForm,
+  type Cids,
   ContentType,
   type OpenedRecord,
   parseRecords,
@@ -77,7 +78,7 @@ const EPOCH_SHIFT = 48n;
 const NO_MESSAGES: readonly Uint8Array[] = [];
 
 class DtlsCheck extends ClientCheck {
-  readonly cids: Cids = { peerCid: "", ourCid: "" };
+  readonly cids: Cids = { peerCid: "", ourCid: "", form: "rfc9146" };
   ourCid: Buffer | null = null;
   readonly #endpoint: DtlsEndpoint;
   readonly #session: DtlsSession;
@@ -88,9 +89,12 @@ class DtlsCheck extends ClientCheck {
     this.#session = session;
   }
 
-  oncid(cid: Buffer): void {
+  oncid(cid: Buffer, form: CidForm): void {
+    // Of two offers the first one counts, and a renegotiation changes nothing about it.
+    if (this.ourCid && form !== this.cids.form) return;
     this.cids.peerCid = cid.toString("latin1");
     if (this.ourCid) return;
+    this.cids.form = form;
     this.ourCid = Buffer.from(randomView(CID_BYTES));
     this.cids.ourCid = this.ourCid.toString("latin1");
     this.#endpoint.byCid.set(this.cids.ourCid, this.#session);

@@ -3,6 +3,7 @@
  * Every handle is owned by exactly one object here and freed exactly once; no pointer leaves this file.
  */
 import koffi from "koffi";
+import type { CidForm } from "./record-layer";
 import type { ServerCredentials } from "./types";
 
 type Pointer = bigint;
@@ -267,8 +268,11 @@ const ERR_REASON_MASK = 0x7fffff;
 const TLS1_2_VERSION = 0x0303;
 const DTLS1_2_VERSION = 0xfefd;
 const X509_V_FLAG_PARTIAL_CHAIN = 0x80000;
-/** Connection ID [RFC9146 §3]. */
-const EXTENSION_CONNECTION_ID = 54;
+/**
+ * The connection_id extension [RFC9146 §3], and the number that Mbed TLS gave it before there was one. A hello with both
+ * is read in this order.
+ */
+const CONNECTION_ID: Readonly<Record<CidForm, number>> = { rfc9146: 54, draft: 254 };
 
 /** The X509_V_ERR_ values that make OpenSSL send the alert we mean. */
 export const VerifyError = {
@@ -310,9 +314,11 @@ export interface HandshakeParty {
   /** 0 accepts the chain, else a value of `VerifyError`. */
   onverify?(chain: Buffer[]): number;
   /** The peer's connection_id extension; it wants our records to carry this. */
-  oncid?(cid: Buffer): void;
+  oncid?(cid: Buffer, form: CidForm): void;
   /** What our own connection_id extension says; null leaves it out. */
   ourCid?: Uint8Array | null;
+  /** Which of the extensions is ours. */
+  cids?: { readonly form: CidForm };
 }
 
 /** An error OpenSSL ended a connection with. */
@@ -421,9 +427,9 @@ const onAlpn = koffi.register(
 ) as Pointer;
 
 const onAddExtension = koffi.register(
-  guarded(0, (_ssl: Pointer, _type: number, _context: number, out: Pointer, outLength: Pointer) => {
+  guarded(0, (_ssl: Pointer, type: number, _context: number, out: Pointer, outLength: Pointer) => {
     const cid = current?.ourCid;
-    if (!cid) return 0;
+    if (!cid || type !== CONNECTION_ID[current?.cids?.form ?? "rfc9146"]) return 0;
     nativeBytes[0] = cid.length;
     nativeBytes.set(cid, 1);
     koffi.encode(out, P, native);
@@ -440,23 +446,14 @@ const onAddExtension = koffi.register(
 const onParseExtension = koffi.register(
   guarded(
     0,
-    (
-      _ssl: Pointer,
-      _type: number,
-      _context: number,
-      input: Pointer | null,
-      length: number,
-      _x,
-      _i,
-      alert,
-    ) => {
+    (_ssl: Pointer, type: number, _context: number, input: Pointer | null, length: number, _x, _i, alert) => {
       const bytes =
         input && length > 0 ? Buffer.from(Buffer.from(koffi.view(input, length))) : Buffer.alloc(0);
       if (bytes.length === 0 || bytes[0] !== bytes.length - 1) {
         koffi.encode(alert as Pointer, "int", SSL_AD_DECODE_ERROR);
         return 0;
       }
-      current?.oncid?.(bytes.subarray(1));
+      current?.oncid?.(bytes.subarray(1), type === CONNECTION_ID.draft ? "draft" : "rfc9146");
       return 1;
     },
   ),
@@ -565,17 +562,19 @@ export class SslContext {
     }
     if (cid) {
       const context = SSL_EXT_DTLS_ONLY | SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO;
-      const added = SSL_CTX_add_custom_ext(
-        ctx,
-        EXTENSION_CONNECTION_ID,
-        context,
-        onAddExtension,
-        null,
-        null,
-        onParseExtension,
-        null,
-      );
-      check(added, "add the connection_id extension");
+      for (const type of Object.values(CONNECTION_ID)) {
+        const added = SSL_CTX_add_custom_ext(
+          ctx,
+          type,
+          context,
+          onAddExtension,
+          null,
+          null,
+          onParseExtension,
+          null,
+        );
+        check(added, "add the connection_id extension");
+      }
     }
     if (kind.endsWith("server")) {
       SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, null);

@@ -148,6 +148,21 @@ export function parseRecords(datagram: Buffer, cidBytes: number): RecordView[] |
   return records.length > 0 ? records : null;
 }
 
+/**
+ * Which text a record with a connection id follows. Mbed TLS before 3.0, and with it Pelion's client, speaks
+ * draft-ietf-tls-dtls-connection-id-05, which has other additional data than [RFC9146].
+ */
+export type CidForm = "rfc9146" | "draft";
+
+/** The connection ids of a session, latin1; empty where there is none. */
+export interface Cids {
+  /** What our records carry. */
+  peerCid: string;
+  /** What the peer's records carry. */
+  ourCid: string;
+  form: CidForm;
+}
+
 const aad = Buffer.allocUnsafeSlow(23 + 255);
 const nonce = Buffer.allocUnsafeSlow(SALT_BYTES + EXPLICIT_NONCE_BYTES);
 const keyMaterial = Buffer.allocUnsafeSlow(72);
@@ -158,8 +173,20 @@ function additionalData(
   epoch: number,
   sequence: number,
   cid: Uint8Array | null,
+  form: CidForm,
   length: number,
 ): Buffer {
+  if (cid && form === "draft") {
+    // As without an id, with the id and then its length put in before the length of the inner plaintext.
+    aad.writeUInt16BE(epoch, 0);
+    aad.writeUIntBE(sequence, 2, 6);
+    aad[8] = ContentType.tls12Cid;
+    aad.writeUInt16BE(DTLS_1_2, 9);
+    aad.set(cid, 11);
+    aad[11 + cid.length] = cid.length;
+    aad.writeUInt16BE(length, 12 + cid.length);
+    return aad.subarray(0, 14 + cid.length);
+  }
   if (!cid) {
     aad.writeUInt16BE(epoch, 0);
     aad.writeUIntBE(sequence, 2, 6);
@@ -199,6 +226,7 @@ export function sealRecord(
   type: number,
   plaintext: Uint8Array,
   cid: Uint8Array | null,
+  form: CidForm = "rfc9146",
 ): Buffer {
   const withCid = cid !== null && cid.length > 0;
   const cidBytes = withCid ? cid.length : 0;
@@ -219,7 +247,7 @@ export function sealRecord(
   const cipher = createCipheriv(suite.cipher as CipherGCMTypes, key, nonce, {
     authTagLength: suite.tagBytes,
   }) as CipherGCM | CipherCCM;
-  cipher.setAAD(additionalData(type, epoch, sequence, withCid ? cid : null, inner), {
+  cipher.setAAD(additionalData(type, epoch, sequence, withCid ? cid : null, form, inner), {
     plaintextLength: inner,
   });
   let body: Uint8Array = plaintext;
@@ -248,6 +276,7 @@ export function openRecord(
   server: boolean,
   datagram: Buffer,
   view: RecordView,
+  form: CidForm = "rfc9146",
 ): OpenedRecord | null {
   const body = view.fragment + EXPLICIT_NONCE_BYTES;
   const length = view.end - body - suite.tagBytes;
@@ -259,7 +288,7 @@ export function openRecord(
     authTagLength: suite.tagBytes,
   }) as DecipherGCM | DecipherCCM;
   decipher.setAuthTag(datagram.subarray(body + length, view.end));
-  decipher.setAAD(additionalData(view.type, view.epoch, view.sequence, cid, length), {
+  decipher.setAAD(additionalData(view.type, view.epoch, view.sequence, cid, form, length), {
     plaintextLength: length,
   });
   let plaintext: Buffer;
@@ -280,6 +309,11 @@ export function openRecord(
 
 /** Both directions of one epoch of a session: keys, the next sequence number to write, and the replay window. */
 export class RecordChannel {
+  /** What our records carry for the peer, latin1; empty for plain records. */
+  readonly peerCid: string;
+  /** The id the peer's records carry, latin1; empty for plain records. */
+  readonly ourCid: string;
+  readonly cidForm: CidForm;
   /** Next sequence number to write. */
   next: number;
   /** Highest sequence number read, -1 before the first. */
@@ -295,12 +329,12 @@ export class RecordChannel {
     readonly server: boolean,
     readonly epoch: number,
     next: number,
-    /** What our records carry for the peer, latin1; empty for plain records. */
-    readonly peerCid: string,
-    /** The id the peer's records carry, latin1; empty for plain records. */
-    readonly ourCid: string,
+    { peerCid, ourCid, form }: Cids,
   ) {
     this.next = next;
+    this.peerCid = peerCid;
+    this.ourCid = ourCid;
+    this.cidForm = form;
   }
 
   /** Refuses everything up to and with `top`: what was read before is not known one by one. */
@@ -313,19 +347,36 @@ export class RecordChannel {
   /** Protects a message under the next sequence number. */
   seal(type: number, plaintext: Uint8Array): Buffer {
     if (this.next >= SEQUENCE_END) throw new RangeError("the session's sequence numbers are used up");
+    const { suite, keys, server, epoch, cidForm } = this;
     const cid = this.peerCid === "" ? null : Buffer.from(this.peerCid, "latin1");
-    return sealRecord(this.suite, this.keys, this.server, this.epoch, this.next++, type, plaintext, cid);
+    return sealRecord(suite, keys, server, epoch, this.next++, type, plaintext, cid, cidForm);
   }
 
   /** Opens a record of this epoch that is authentic and not a replay; null otherwise. */
   open(datagram: Buffer, view: RecordView): OpenedRecord | null {
-    if (view.epoch !== this.epoch) return null;
-    // Once an id is negotiated both forms may not be mixed: plain records would bypass the id [RFC9146 §3].
-    if ((view.type === ContentType.tls12Cid) !== (this.ourCid !== "")) return null;
-    if (this.#seen(view.sequence)) return null;
-    const opened = openRecord(this.suite, this.keys, !this.server, datagram, view);
+    if (!this.expects(view)) return null;
+    const opened = this.#decrypt(datagram, view);
     if (opened) this.#mark(view.sequence);
     return opened;
+  }
+
+  /** True for a record whose header could be that of the peer's next ones. */
+  expects(view: RecordView): boolean {
+    return this.#fits(view) && !this.#seen(view.sequence);
+  }
+
+  /** True for a record that the peer made, whether it was read before or not. */
+  madeByPeer(datagram: Buffer, view: RecordView): boolean {
+    return this.#fits(view) && this.#decrypt(datagram, view) !== null;
+  }
+
+  #fits(view: RecordView): boolean {
+    // Once an id is negotiated both forms may not be mixed: plain records would bypass the id [RFC9146 §3].
+    return view.epoch === this.epoch && (view.type === ContentType.tls12Cid) === (this.ourCid !== "");
+  }
+
+  #decrypt(datagram: Buffer, view: RecordView): OpenedRecord | null {
+    return openRecord(this.suite, this.keys, !this.server, datagram, view, this.cidForm);
   }
 
   #seen(sequence: number): boolean {

@@ -1,4 +1,4 @@
-import { keyBlockBytes, RecordChannel, suiteOf } from "./record-layer";
+import { type CidForm, keyBlockBytes, RecordChannel, suiteOf } from "./record-layer";
 import type { PeerIdentity } from "./types";
 
 /** What a DTLS session needs to go on after a restart, apart from its sequence numbers. */
@@ -9,13 +9,14 @@ export interface SessionState {
   messageIdBase: number;
 }
 
-const VERSION = 1;
+/** First byte of a state; sessions of the draft's form came later. */
+const VERSIONS: Readonly<Record<CidForm, number>> = { rfc9146: 1, draft: 2 };
 const FIXED_BYTES = 7;
 
 /** Packs a session for the store; the result holds keys. */
 export function serializeState({ channel, identity, messageIdBase }: SessionState): Buffer {
   const head = Buffer.alloc(FIXED_BYTES);
-  head[0] = VERSION;
+  head[0] = VERSIONS[channel.cidForm];
   head.writeUInt16BE(channel.suite.id, 1);
   head.writeUInt16BE(channel.epoch, 3);
   head.writeUInt16BE(messageIdBase, 5);
@@ -31,7 +32,9 @@ export function serializeState({ channel, identity, messageIdBase }: SessionStat
 /** Unpacks a stored session, the server's side; null when it is not one of ours. Writing starts at `next`. */
 export function restoreState(state: Uint8Array, next: number): SessionState | null {
   const bytes = Buffer.from(state.buffer, state.byteOffset, state.byteLength);
-  if (bytes.length < FIXED_BYTES || bytes[0] !== VERSION) return null;
+  if (bytes.length < FIXED_BYTES) return null;
+  const form = (["rfc9146", "draft"] as const).find((one) => VERSIONS[one] === bytes[0]);
+  if (!form) return null;
   const suite = suiteOf(bytes.readUInt16BE(1));
   if (!suite) return null;
   const cidsAt = FIXED_BYTES + keyBlockBytes(suite);
@@ -42,7 +45,8 @@ export function restoreState(state: Uint8Array, next: number): SessionState | nu
   const identity = parseIdentity(bytes.toString("utf8", cidsAt + 2 + peerCid.length + ourCid.length));
   if (!identity) return null;
   const keys = bytes.toString("latin1", FIXED_BYTES, cidsAt);
-  const channel = new RecordChannel(suite, keys, true, bytes.readUInt16BE(3), next, peerCid, ourCid);
+  const cids = { peerCid, ourCid, form };
+  const channel = new RecordChannel(suite, keys, true, bytes.readUInt16BE(3), next, cids);
   return { channel, identity, messageIdBase: bytes.readUInt16BE(5) };
 }
 

@@ -15,6 +15,7 @@ import { networkConnect } from "@/server/device/connect";
 import { isRefusal, type ServerLink } from "@/server/device/link";
 import type { Bundle } from "@/server/pki";
 import type { Peer } from "@/server/transport";
+import type { CidForm } from "@/server/transport/record-layer";
 import { DtlsClient } from "./dtls";
 import { connectStream, type Network, Place } from "./network";
 import { Life, type World } from "./world";
@@ -190,7 +191,9 @@ export class SimulatedDevice {
 
   #connect(life: Life): Connect {
     const connect = networkConnect(life.clock, (uri, credentials) =>
-      this.#dial(life, uri.port, credentials ? [credentials.certificate] : [], true).then(({ peer }) => peer),
+      this.#dial(life, uri.port, credentials ? [credentials.certificate] : [], "rfc9146").then(
+        ({ peer }) => peer,
+      ),
     );
     return async (uri, credentials, events) => {
       const link = await connect(uri, credentials, {
@@ -237,7 +240,7 @@ export class SimulatedDevice {
   #pelionConnect(life: Life): PelionConnect {
     return async (target) => {
       try {
-        const { peer, serverTime } = await this.#dial(life, target.port, target.server.chain, false);
+        const { peer, serverTime } = await this.#dial(life, target.port, target.server.chain, "draft");
         return { peer: this.#listenIn(life, peer), serverTime };
       } catch (error) {
         const message = (error as Error).message;
@@ -289,7 +292,7 @@ export class SimulatedDevice {
     life: Life,
     port: number,
     chain: readonly Uint8Array[],
-    cid: boolean,
+    cid: CidForm | null,
   ): Promise<{ peer: Peer; serverTime: number }> {
     if (this.kind.transport === "tcp") return connectStream(this.network, this.place, life, port, chain);
     const client = new DtlsClient(this.network, this.place, life, port, chain, cid, (...seen) =>

@@ -3,6 +3,7 @@ import { crc32 } from "node:zlib";
 import { alertName } from "@/server/transport/alerts";
 import type { DtlsParty, ServerHandshake, ServerHandshakes } from "@/server/transport/dtls-handshake";
 import {
+  type CidForm,
   ContentType,
   deriveKeyBlock,
   HEADER_BYTES,
@@ -54,7 +55,8 @@ function unpack<T>(bytes: Buffer): T | null {
 
 interface Hello {
   chain: string[];
-  cid: boolean;
+  /** The form in which it offers connection ids. */
+  cid: CidForm | null;
 }
 
 interface Finished {
@@ -126,7 +128,7 @@ class StandIn implements ServerHandshake {
           self.#output = record(ContentType.alert, 1, Buffer.of(2, self.sentAlert));
           return;
         }
-        if (hello.cid) party.oncid?.(Buffer.alloc(0));
+        if (hello.cid) party.oncid?.(Buffer.alloc(0), hello.cid);
         const serverRandom = Buffer.alloc(32);
         network.world.random.fill(serverRandom);
         const finished: Finished = {
@@ -136,16 +138,8 @@ class StandIn implements ServerHandshake {
         };
         self.#answer = record(ContentType.handshake, 1, handshakeMessage(FINISHED, pack(finished)));
         self.#output = self.#answer;
-        const { peerCid, ourCid } = party.cids;
-        self.#channel = new RecordChannel(
-          SUITE,
-          keysOf(Buffer.from(random), serverRandom),
-          true,
-          1,
-          1,
-          peerCid,
-          ourCid,
-        );
+        const keys = keysOf(Buffer.from(random), serverRandom);
+        self.#channel = new RecordChannel(SUITE, keys, true, 1, 1, party.cids);
       },
       receive: () => [],
       send: () => false,
@@ -213,7 +207,7 @@ export class DtlsClient implements Peer {
     readonly life: Life,
     readonly port: number,
     private readonly chain: readonly Uint8Array[],
-    private readonly cid: boolean,
+    private readonly cid: CidForm | null,
     /** Sequence numbers of the server's records with a checksum of each, to find one that is used twice. */
     private readonly onrecord: (client: DtlsClient, view: RecordView, bytes: Buffer) => void = () => {},
   ) {
@@ -318,8 +312,9 @@ export class DtlsClient implements Peer {
       const finished = unpack<Finished>(body.subarray(HANDSHAKE_HEADER));
       if (!finished) return;
       const keys = keysOf(this.#random, Buffer.from(finished.random, "base64"));
-      const cid = Buffer.from(finished.cid, "base64").toString("latin1");
-      this.#channel = new RecordChannel(SUITE, keys, false, 1, 1, cid, "");
+      const peerCid = Buffer.from(finished.cid, "base64").toString("latin1");
+      const cids = { peerCid, ourCid: "", form: this.cid ?? "rfc9146" } as const;
+      this.#channel = new RecordChannel(SUITE, keys, false, 1, 1, cids);
       const { done } = this.#settle;
       this.#settle = null;
       done(finished.time);

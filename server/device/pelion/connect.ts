@@ -63,6 +63,8 @@ async function overDtls({ host, port, server }: PelionTarget, clock: Clock): Pro
   let serverTime: number | null = null;
   const peer = await connectDtls({
     ...{ host, port, clock, ciphers: CIPHERS },
+    // It takes the server's id and asks for none.
+    ...({ cid: true, cidForm: "draft" } as const),
     ca: server.serverCa ? [server.serverCa] : [],
     ...(server.privateKey && { credentials: { chain: server.chain, privateKey: server.privateKey } }),
     onserverrandom: (random) => (serverTime = timeOf(random)),

@@ -53,6 +53,9 @@ function readHello(hello: Buffer, dtls: boolean) {
 const SERVER_NAME = 0;
 const ALPN = 16;
 const SUPPORTED_VERSIONS = 43;
+/** The registered number of connection ids, and the one that Mbed TLS 2 took for its draft. */
+const CONNECTION_ID = 54;
+const DRAFT_CONNECTION_ID = 254;
 
 describe("the first message", () => {
   test("over TCP offers TLS 1.2 with CCM_8 alone, and no name", async () => {
@@ -81,7 +84,7 @@ describe("the first message", () => {
       expect(extensions).not.toContain(extension);
   });
 
-  test("over UDP offers DTLS 1.2 with CCM_8 alone", async () => {
+  test("over UDP offers DTLS 1.2 with CCM_8 alone, and connection ids of the draft", async () => {
     const socket = createSocket("udp4").bind(0, "127.0.0.1");
     closers.push(() => socket.close());
     await once(socket, "listening");
@@ -99,9 +102,11 @@ describe("the first message", () => {
     const opening = pelionConnect(jumps)({ ...target, port: socket.address().port });
     opening.catch(() => {});
     const [datagram] = (await heard) as [Buffer];
-    const { version, suites } = readHello(datagram.subarray(13), true);
+    const { version, suites, extensions } = readHello(datagram.subarray(13), true);
     expect(version).toBe(0xfefd);
     expect(suites).toEqual([CCM_8, RENEGOTIATION_INFO]);
+    expect(extensions).toContain(DRAFT_CONNECTION_ID);
+    expect(extensions).not.toContain(CONNECTION_ID);
   });
 });
 

@@ -614,14 +614,16 @@ describe("sessions on disk", () => {
 
 describe("connection id", () => {
   it.each([
-    ["an empty id of the client", true],
-    ["an id that our records carry", Uint8Array.of(0xca, 0xfe, 0x01)],
-  ])("follows a change of address with %s, also over a restart", async (_what, cid) => {
+    ["an empty id of the client", true, "rfc9146"],
+    ["an id that our records carry", Uint8Array.of(0xca, 0xfe, 0x01), "rfc9146"],
+    ["an empty id of the client in the draft's form", true, "draft"],
+    ["an id that our records carry in the draft's form", Uint8Array.of(0xca, 0xfe, 0x01), "draft"],
+  ] as const)("follows a change of address with %s, also over a restart", async (_what, cid, cidForm) => {
     const store = new MemoryStore();
     const { peers, port, listener } = await start({ store });
     const proxy = await UdpProxy.start(port);
     closers.push(() => proxy.close());
-    const client = await connect(proxy.port, { cid });
+    const client = await connect(proxy.port, { cid, cidForm });
     const fromServer = inbox(client);
     const peer = await peers.next();
     const fromClient = inbox(peer);
@@ -636,7 +638,7 @@ describe("connection id", () => {
     expect(await fromServer.next()).toBe("seen");
     const last = proxy.toClient.at(-1) as Buffer;
     expect(last[0]).toBe(cid === true ? 23 : 25);
-    if (cid !== true) expect(last.subarray(11, 14)).toEqual(Buffer.from(cid as Uint8Array));
+    if (cid !== true) expect(last.subarray(11, 14)).toEqual(Buffer.from(cid));
 
     await listener.close();
     const again = await start({ store });

@@ -2,18 +2,23 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readClientHello } from "@/server/transport/client-hello";
 import {
+  type CidForm,
   ContentType,
   deriveKeyBlock,
   parseRecords,
   prf,
   RecordChannel,
+  type Suite,
   suiteOf,
 } from "@/server/transport/record-layer";
 import { restoreState, serializeState } from "@/server/transport/session-state";
 
 const SUITES = [0xc02b, 0xc02c, 0xc0ac, 0xc0ad, 0xc0ae, 0xc0af];
 
-function channels(id: number, { epoch = 1, next = 0, clientCid = "", serverCid = "" } = {}) {
+function channels(
+  id: number,
+  { epoch = 1, next = 0, clientCid = "", serverCid = "", form = "rfc9146" as CidForm } = {},
+) {
   const suite = suiteOf(id);
   if (!suite) throw new Error("unknown suite");
   const secrets = {
@@ -23,8 +28,16 @@ function channels(id: number, { epoch = 1, next = 0, clientCid = "", serverCid =
   };
   const keys = deriveKeyBlock(suite, secrets).toString("latin1");
   return {
-    server: new RecordChannel(suite, keys, true, epoch, next, clientCid, serverCid),
-    client: new RecordChannel(suite, keys, false, epoch, next, serverCid, clientCid),
+    server: new RecordChannel(suite, keys, true, epoch, next, {
+      peerCid: clientCid,
+      ourCid: serverCid,
+      form,
+    }),
+    client: new RecordChannel(suite, keys, false, epoch, next, {
+      peerCid: serverCid,
+      ourCid: clientCid,
+      form,
+    }),
   };
 }
 
@@ -56,8 +69,10 @@ describe("records", () => {
         fc.uint8Array({ maxLength: 300 }),
         fc.constantFrom("", "\x01", "abcdefgh"),
         fc.constantFrom("", "12345678"),
-        (message, clientCid, serverCid) => {
-          const { server, client } = channels(id, { clientCid, serverCid, epoch: 3, next: 2 ** 33 });
+        fc.constantFrom<CidForm>("rfc9146", "draft"),
+        (message, clientCid, serverCid, form) => {
+          const options = { clientCid, serverCid, form, epoch: 3, next: 2 ** 33 };
+          const { server, client } = channels(id, options);
           const up = client.seal(ContentType.applicationData, message);
           expect(up[0]).toBe(serverCid === "" ? 23 : 25);
           const got = server.open(up, view(up, serverCid.length));
@@ -92,6 +107,44 @@ describe("records", () => {
     expect(withCid.server.open(record, view(record))).toBeNull();
     const other = withCid.client.seal(23, Buffer.from("x"));
     expect(plain.server.open(other, view(other, 8))).toBeNull();
+  });
+
+  it("takes no record of the other form of connection ids", () => {
+    const rfc = channels(0xc02b, { serverCid: "12345678" });
+    const draft = channels(0xc02b, { serverCid: "12345678", form: "draft" });
+    for (const [from, to] of [
+      [rfc.client, draft.server],
+      [draft.client, rfc.server],
+    ] as const) {
+      const record = from.seal(23, Buffer.from("x"));
+      expect(to.open(record, view(record, 8))).toBeNull();
+    }
+  });
+
+  it("opens what Mbed TLS 2.28 sealed under a connection id of the draft, and seals what that opened", () => {
+    // Two records and the keys of a session of its ssl_client2 (ECDHE-ECDSA-AES128-CCM8) with this server.
+    const keys = Buffer.from(
+      "e925bb24095c7f76db1089ac4f0fe1d22199f35504bffcc7f3865802778afbb45b18049cec65e8c6",
+      "hex",
+    ).toString("latin1");
+    const cids = {
+      peerCid: Buffer.from("cafe01", "hex").toString("latin1"),
+      ourCid: Buffer.from("562388fab9f55734", "hex").toString("latin1"),
+      form: "draft",
+    } as const;
+    const server = new RecordChannel(suiteOf(0xc0ae) as Suite, keys, true, 1, 1, cids);
+    const theirs = Buffer.from(
+      "19fefd0001000000000001562388fab9f557340040000100000000000195a39f17d604d4be8106703d16269a2a57151762c00653a01ad7d8a17b9514b4fae64faee57541e5ea0dbcc65738325287285b981bea9df7",
+      "hex",
+    );
+    expect(server.open(theirs, view(theirs, 8))).toEqual({
+      type: ContentType.applicationData,
+      plaintext: Buffer.from("GET / HTTP/1.0\r\nExtra-header: \r\n\r\n"),
+    });
+    const ours = server.seal(ContentType.applicationData, Buffer.from("HTTP/1.0 200 OK\r\n\r\nbye\r\n"));
+    expect(ours.toString("hex")).toBe(
+      "19fefd0001000000000001cafe01002900010000000000010464ff10552ba2d6cb155c84a5e467fc1d720cb4b8b99ac39aae014a6102197b31",
+    );
   });
 
   it("strips the padding of an inner plaintext", () => {
@@ -157,12 +210,14 @@ describe("session state", () => {
         fc.integer({ min: 1, max: 65535 }),
         fc.uint8Array({ maxLength: 255 }),
         fc.dictionary(fc.string(), fc.string()),
-        (id, epoch, cid, identity) => {
+        fc.constantFrom<CidForm>("rfc9146", "draft"),
+        (id, epoch, cid, identity, form) => {
           const { server } = channels(id, {
             epoch,
             next: 99,
             clientCid: Buffer.from(cid).toString("latin1"),
             serverCid: "12345678",
+            form,
           });
           const state = serializeState({ channel: server, identity, messageIdBase: 4711 });
           const restored = restoreState(state, 99);
