@@ -20,6 +20,7 @@ import {
   type ServerHandshakes,
 } from "./dtls-handshake";
 import { ClientCheck, ReportLimit } from "./handshake";
+import { MovedPeers } from "./moved-peers";
 import { MAX_RECORD_DATA, SslContext } from "./openssl";
 import { randomId, randomSeed, randomView } from "./random";
 import {
@@ -171,6 +172,8 @@ class DtlsEndpoint implements Listener {
   readonly transport = "dtls";
   readonly byCid = new Map<string, DtlsSession>();
   readonly #byAddress = new Map<string, DtlsSession>();
+  /** Sessions without an id that the record layer carries. */
+  readonly #moved: MovedPeers<DtlsSession>;
   readonly #sessions = new Set<DtlsSession>();
   /** Handshakes not complete yet, oldest first. */
   readonly #handshakes = new Map<string, DtlsSession>();
@@ -199,6 +202,7 @@ class DtlsEndpoint implements Listener {
     this.#maxHandshakes = options.maxHandshakes ?? DEFAULT_MAX_HANDSHAKES;
     this.#cookies = new CookieJar(options.clock);
     this.#reports = new ReportLimit(options.clock);
+    this.#moved = new MovedPeers(options.clock);
     this.#idleSweep = new Sweep(options.clock, sweepInterval(this.#ttlMs), (now) => this.#dropIdle(now));
     this.#handshakeSweep = new Sweep(options.clock, HANDSHAKE_SWEEP_MS, (now) => this.#checkHandshakes(now));
     this.#makes = options.handshakes ?? opensslHandshakes(options);
@@ -285,6 +289,7 @@ class DtlsEndpoint implements Listener {
       if (run) this.#toOpenssl(run, datagram.subarray(runStart, runEnd));
       run = null;
       if (!session) {
+        if (this.#recognize(datagram, view, address, port, null)) continue;
         if (view.type === ContentType.applicationData || view.type === ContentType.tls12Cid) {
           this.#report(
             address,
@@ -393,8 +398,9 @@ class DtlsEndpoint implements Listener {
     session.identity = opening.check.identity;
     session.messageIdBase = randomSeed();
     const old = this.#byAddress.get(key);
-    // Another device's session goes on under its connection id when this one got its old address.
-    if (old && (!old.channel?.ourCid || sameIdentity(old.identity, session.identity))) {
+    // Another device goes on with its session from elsewhere when this one got its old address.
+    const full = this.#sessions.size >= this.#maxPeers;
+    if (old && (full || !old.channel || sameIdentity(old.identity, session.identity))) {
       this.end(old, "replaced by a new handshake from the same address", false);
     }
     this.#byAddress.set(key, session);
@@ -469,7 +475,9 @@ class DtlsEndpoint implements Listener {
   #record(session: DtlsSession, datagram: Buffer, view: RecordView, address: string, port: number): void {
     if (session.closed) return;
     if (session.channel) {
-      this.#opened(session, session.channel, session.channel.open(datagram, view), view, address, port);
+      const opened = session.channel.open(datagram, view);
+      if (opened) this.#opened(session, session.channel, opened, view, address, port);
+      else this.#recognize(datagram, view, address, port, session);
       return;
     }
     const { handshake, readThrough } = session.opening as Opening;
@@ -497,6 +505,22 @@ class DtlsEndpoint implements Listener {
     this.#afterOpenssl(session, messages);
   }
 
+  /** Takes a message of a session that is known at another port; false when it is nobody's. `here` is who is at this one. */
+  #recognize(
+    datagram: Buffer,
+    view: RecordView,
+    address: string,
+    port: number,
+    here: DtlsSession | null,
+  ): boolean {
+    if (view.type !== ContentType.applicationData) return false;
+    const found = this.#moved.open(datagram, view, address, here);
+    if (!found) return false;
+    const { session, opened } = found;
+    this.#opened(session, session.channel as RecordChannel, opened, view, address, port);
+    return true;
+  }
+
   /** From here on OpenSSL is out of it. */
   #handOver(session: DtlsSession, channel: RecordChannel): void {
     const { handshake } = session.opening as Opening;
@@ -504,19 +528,18 @@ class DtlsEndpoint implements Listener {
     handshake.free();
     session.opening = null;
     session.channel = channel;
-    if (channel.ourCid !== "") this.byCid.set(channel.ourCid, session);
+    this.#index(session, channel);
     this.#save(session, channel);
   }
 
   #opened(
     session: DtlsSession,
     channel: RecordChannel,
-    opened: OpenedRecord | null,
+    opened: OpenedRecord,
     view: RecordView,
     address: string,
     port: number,
   ): void {
-    if (!opened) return;
     const now = this.#clock.now();
     session.lastSeen = now;
     if (view.sequence === channel.top) {
@@ -544,11 +567,20 @@ class DtlsEndpoint implements Listener {
   #move(session: DtlsSession, address: string, port: number): void {
     const before = addressKey(session.address, session.port);
     if (this.#byAddress.get(before) === session) this.#byAddress.delete(before);
+    this.#moved.remove(session);
     session.address = address;
     session.port = port;
+    const channel = session.channel as RecordChannel;
+    this.#index(session, channel);
     const after = addressKey(address, port);
-    // Records are found by id; the address of a session that has none stays its own, whoever writes from it.
-    if (!this.#byAddress.get(after)) this.#byAddress.set(after, session);
+    // Who has an id is found by it, wherever it is; who has none is there until another one without speaks from there.
+    if (channel.ourCid === "" || !this.#byAddress.has(after)) this.#byAddress.set(after, session);
+  }
+
+  /** Has a session found by what its records say, wherever they come from. */
+  #index(session: DtlsSession, { ourCid }: RecordChannel): void {
+    if (ourCid === "") this.#moved.add(session);
+    else this.byCid.set(ourCid, session);
   }
 
   // ---- sending
@@ -688,7 +720,7 @@ class DtlsEndpoint implements Listener {
     this.#sessions.add(session);
     const key = addressKey(session.address, session.port);
     if (!this.#byAddress.has(key) || channel.ourCid === "") this.#byAddress.set(key, session);
-    if (channel.ourCid !== "") this.byCid.set(channel.ourCid, session);
+    this.#index(session, channel);
   }
 
   // ---- ending
@@ -720,6 +752,7 @@ class DtlsEndpoint implements Listener {
     const key = addressKey(session.address, session.port);
     if (this.#byAddress.get(key) === session) this.#byAddress.delete(key);
     if (session.channel?.ourCid) this.byCid.delete(session.channel.ourCid);
+    else this.#moved.remove(session);
     this.#sessions.delete(session);
     this.#release(session);
     session.onclose?.(reason);

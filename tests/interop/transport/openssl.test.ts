@@ -201,6 +201,26 @@ describe("openssl s_client", () => {
     await client.says(/good to see you/);
   });
 
+  it("is known again behind other ports, though it has no connection id", async () => {
+    const { peers, port } = await start("dtls");
+    const clients = [];
+    for (let index = 0; index < 3; index++) {
+      const proxy = await UdpProxy.start(port);
+      closers.push(() => proxy.close());
+      const client = new SClient(proxy.port, ["-dtls1_2"]);
+      clients.push({ proxy, client, peer: await echo(client, peers) });
+    }
+    for (const { proxy } of clients) await proxy.move();
+    for (const [index, { proxy, client, peer }] of clients.entries()) {
+      client.write(`still ${index}`);
+      expect(await received.get(peer)?.next()).toBe(`still ${index}\n`);
+      expect(peer.remote.port).toBe(proxy.outside);
+      peer.send(Buffer.from("good to see you\n"));
+      await client.says(/good to see you/);
+    }
+    expect(peers.all).toHaveLength(3);
+  });
+
   it("sends the real time in ServerHello.random", async () => {
     const { peers, port } = await start("tls");
     const client = new SClient(port, ["-tls1_2", "-msg"], "device", false);

@@ -1,5 +1,5 @@
 import { createSocket } from "node:dgram";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Clock, systemClock } from "@/server/clock";
 import {
   connectDtls,
@@ -10,7 +10,7 @@ import {
   type ServerCredentials,
 } from "@/server/transport";
 import { liveHandles } from "@/server/transport/openssl";
-import { parseRecords } from "@/server/transport/record-layer";
+import { parseRecords, RecordChannel } from "@/server/transport/record-layer";
 import { FakeClock, settle } from "@/tests/support/fake-clock";
 import {
   type Authority,
@@ -94,9 +94,13 @@ function sequences(datagrams: readonly Buffer[]): string[] {
   );
 }
 
-async function rawSocket(onmessage: (datagram: Buffer) => void = () => {}) {
+async function eventually(done: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await done())) await settle();
+}
+
+async function rawSocket(onmessage: (datagram: Buffer) => void = () => {}, address = "127.0.0.1") {
   const socket = createSocket("udp4");
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve) => socket.bind(0, address, resolve));
   socket.on("message", onmessage);
   closers.push(() => new Promise<void>((resolve) => socket.close(() => resolve())));
   return socket;
@@ -367,14 +371,32 @@ describe("a second handshake from the same address", () => {
     };
   }
 
-  it("replaces the old session once it is verified", async () => {
-    const { oldPeer, second, peers } = await twoClients(otherDevice);
+  it("replaces the old session of the same device once it is verified", async () => {
+    const { oldPeer, second, peers } = await twoClients(device);
     const reasons: string[] = [];
     oldPeer.onclose = (reason) => reasons.push(reason);
     await second();
-    expect((await peers.next()).identity).toEqual({ name: "CN=other device" });
+    expect((await peers.next()).identity).toEqual({ name: "CN=device" });
     expect(oldPeer.closed).toBe(true);
     expect(reasons).toEqual(["replaced by a new handshake from the same address"]);
+  });
+
+  it("leaves another device its session, for its router gave away its port", async () => {
+    const { first, oldPeer, fromFirst, second, peers, proxy } = await twoClients(otherDevice);
+    const other = await second();
+    const newPeer = await peers.next();
+    const fromSecond = inbox(newPeer);
+    other.send(text("here"));
+    await fromSecond.next();
+    await proxy.move();
+    first.send(text("here too"));
+    expect(await fromFirst.next()).toBe("here too");
+    expect(oldPeer.remote.port).toBe(proxy.outside);
+    // Both are behind one port now: the one that was not there is recognized all the same.
+    other.send(text("and here"));
+    expect(await fromSecond.next()).toBe("and here");
+    first.send(text("back"));
+    expect(await fromFirst.next()).toBe("back");
   });
 
   it("leaves the old session alone when it is refused", async () => {
@@ -609,6 +631,143 @@ describe("sessions on disk", () => {
     client.close();
     expect(await closed).toBe("the peer closed the session");
     expect(store.rows.size).toBe(0);
+  });
+});
+
+describe("a session without a connection id", () => {
+  /** A server with one device behind a proxy, and its last record. */
+  async function roaming(options: Partial<DtlsListenOptions> = {}) {
+    const running = await start(options);
+    const proxy = await UdpProxy.start(running.port);
+    closers.push(() => proxy.close());
+    const client = await connect(proxy.port);
+    const fromServer = inbox(client);
+    const peer = await running.peers.next();
+    const fromClient = inbox(peer);
+    client.send(text("here"));
+    await fromClient.next();
+    return { ...running, proxy, client, fromServer, peer, fromClient };
+  }
+
+  afterEach(() => void vi.restoreAllMocks());
+
+  it("goes on from another port of its address, also over a restart", async () => {
+    const store = new MemoryStore();
+    const { proxy, client, peer, peers, failures, listener, fromClient, fromServer } = await roaming({
+      store,
+    });
+    expect(proxy.toServer.at(-1)?.[0]).toBe(23);
+    await proxy.move();
+    client.send(text("there"));
+    expect(await fromClient.next()).toBe("there");
+    expect(peer.remote.port).toBe(proxy.outside);
+    peer.send(text("seen"));
+    expect(await fromServer.next()).toBe("seen");
+    expect(store.rows.get(peer.id)?.port).toBe(proxy.outside);
+
+    await listener.close();
+    const again = await start({ store });
+    proxy.server = again.port;
+    await proxy.move();
+    client.send(text("after the restart"));
+    const restored = await again.peers.next();
+    expect(restored.id).toBe(peer.id);
+    expect(restored.remote.port).toBe(proxy.outside);
+    restored.send(text("still you"));
+    expect(await fromServer.next()).toBe("still you");
+    expect([peers.all.length, again.peers.all.length]).toEqual([1, 1]);
+    expect([...failures.all, ...again.failures.all]).toEqual([]);
+    const hellos = proxy.toServer.filter((datagram) => datagram[0] === 22 && datagram[13] === 1);
+    expect(hellos).toHaveLength(2);
+  });
+
+  it("takes what was on its way from the old port, and stays at the new one", async () => {
+    const { proxy, client, peer, fromClient } = await roaming();
+    let late: Buffer | null = null;
+    proxy.pass = (datagram) => {
+      late ??= datagram;
+      return datagram !== late;
+    };
+    client.send(text("late"));
+    await eventually(() => late !== null);
+    await proxy.move();
+    client.send(text("newest"));
+    expect(await fromClient.next()).toBe("newest");
+    const home = peer.remote.port;
+    const elsewhere = await rawSocket();
+    elsewhere.send(late as unknown as Buffer, proxy.server, "127.0.0.1");
+    expect(await fromClient.next()).toBe("late");
+    expect(peer.remote.port).toBe(home);
+  });
+
+  it("does not follow a record that is replayed or forged, and says nothing to it", async () => {
+    const { proxy, client, peer, port, failures, fromClient } = await roaming();
+    const home = peer.remote.port;
+    const captured = proxy.toServer.at(-1) as Buffer;
+    const forged = Buffer.from(captured);
+    forged.writeUIntBE(1000, 5, 6);
+    const answers: Buffer[] = [];
+    const attacker = await rawSocket((datagram) => answers.push(datagram));
+    const tries = vi.spyOn(RecordChannel.prototype, "open");
+    attacker.send(captured, port, "127.0.0.1");
+    attacker.send(forged, port, "127.0.0.1");
+    await failures.next();
+    await failures.next();
+    // The header of the first one says that it was read.
+    expect(tries).toHaveBeenCalledTimes(1);
+    client.send(text("two"));
+    expect(await fromClient.next()).toBe("two");
+    expect(peer.remote.port).toBe(home);
+    expect(fromClient.all).toEqual(["here", "two"]);
+    expect(answers).toEqual([]);
+    expect(failures.all[0]?.message).toContain("a session that this server does not know");
+  });
+
+  it("is not looked for from another IP address", async () => {
+    const { proxy, client, peer, port, failures, fromClient } = await roaming();
+    const before = proxy.toServer.length;
+    proxy.pass = () => false;
+    client.send(text("lost"));
+    await eventually(() => proxy.toServer.length > before);
+    const tries = vi.spyOn(RecordChannel.prototype, "open");
+    const socket = await rawSocket(() => {}, "127.0.0.2");
+    socket.send(proxy.toServer.at(-1) as Buffer, port, "127.0.0.1");
+    await failures.next();
+    expect(tries).not.toHaveBeenCalled();
+    expect(peer.remote.address).toBe("127.0.0.1");
+    proxy.pass = () => true;
+    client.send(text("found"));
+    expect(await fromClient.next()).toBe("found");
+  });
+
+  it("is known again in a flood of strangers from its address, which costs a bounded number of tries", async () => {
+    const clock = new FakeClock(Date.now());
+    const { proxy, client, peer, port, fromClient } = await roaming({ clock });
+    const socket = await rawSocket();
+    const forged = Buffer.from(proxy.toServer.at(-1) as Buffer);
+    let opened = 0;
+    const open = RecordChannel.prototype.open;
+    vi.spyOn(RecordChannel.prototype, "open").mockImplementation(function (this: RecordChannel, ...of) {
+      if (this.server) opened++;
+      return open.apply(this, of);
+    });
+    for (let n = 0; n < 2000; n++) {
+      forged.writeUIntBE(1000 + n, 5, 6);
+      socket.send(forged, port, "127.0.0.1");
+      // The kernel drops what does not fit its buffer.
+      if (n % 50 === 0) await settle();
+    }
+    await eventually(async () => {
+      const before = opened;
+      await settle();
+      return opened > 400 && opened === before;
+    });
+    expect(opened).toBeLessThanOrEqual(512);
+    await clock.advance(1000);
+    await proxy.move();
+    client.send(text("still me"));
+    expect(await fromClient.next()).toBe("still me");
+    expect(peer.remote.port).toBe(proxy.outside);
   });
 });
 
