@@ -179,7 +179,7 @@ const done = (what: "uploads" | "deletes", id: string | undefined) =>
     const { body } = await bench.call(bench.a.developer, "GET", `/v3/device-enrollments-bulk-${what}/${id}`);
     expect(body.status).toBe("completed");
     return body;
-  });
+  }, 15_000);
 const report = async (url: string, key = bench.a.developer) => {
   expect(url.startsWith(`${bench.url}/v3/device-enrollments-bulk-`)).toBe(true);
   return bench.call(key, "GET", url.slice(bench.url.length));
