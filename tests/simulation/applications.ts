@@ -124,7 +124,8 @@ export class Application {
     } catch (error) {
       // What the gateway cannot take now is said so; that is no fault.
       if (!(error instanceof ServiceError)) throw error;
-      if (error.code === "internal_error") throw error;
+      this.world.say(`${this.name} is told: ${error.message}`);
+      if (error.code === "internal_error" || error.code === "validation_error") throw error;
     }
   }
 
@@ -135,7 +136,7 @@ export class Application {
     uri: string,
     body = "",
   ): Promise<void> {
-    const asyncId = `${this.name}-${++this.#requests}`;
+    const asyncId = `${this.name.replace("@", "-")}-${++this.#requests}`;
     const payload = method === "POST" ? `once-${asyncId}` : body;
     const what = `${this.name}'s ${method} ${uri} to ${deviceId}`;
     // The answer may be here before the request is said to be taken.
@@ -151,6 +152,7 @@ export class Application {
         payload: Buffer.from(payload),
         expirySeconds: this.world.random.pick([60, 600, 3600]),
       });
+      if (refused) this.world.say(`${what} was refused: ${refused}`);
       if (refused) this.promises.refused(asyncId);
       else this.world.say(`${what} was taken`);
     } catch (error) {

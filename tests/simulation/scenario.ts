@@ -261,7 +261,7 @@ export class Scenario {
   }
 
   #failed(error: unknown): void {
-    if (error instanceof ServiceError && error.code !== "internal_error") return;
+    if (error instanceof ServiceError && !/internal_error|validation_error/.test(error.code)) return;
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
     // Prisma says so of a transaction whose process was killed.
     if (/killed|disk is full/.test(words)) return;
