@@ -140,12 +140,9 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
-    name: "a request of bootstrap that was lost is not sent again, and the device hears nothing",
+    name: "a device that ignores the first request of bootstrap ignores all that repeat it",
     file: "server/gateway/bootstrap/session.ts",
-    patches: [
-      [`const STEP_ATTEMPTS = 2;`, `const STEP_ATTEMPTS = 1;`],
-      [`const FIRST_STEP_MS = 12_000;`, `const FIRST_STEP_MS = 100_000;`],
-    ],
+    patches: [[`  #renew = true;`, `  #renew = false;`]],
     loseOne: true,
   },
 ];

@@ -42,8 +42,7 @@ export async function simulate(options: Options): Promise<Outcome> {
 /** By when a device is registered whichever one datagram is lost: a repetition by either side comes first. */
 export const ONE_LOST = [
   { profile: "reference", withinMs: 6_000 },
-  // Pelion's client repeats its own requests after 10 to 15 s.
-  { profile: "pelion", withinMs: 20_000 },
+  { profile: "pelion", withinMs: 10_000 },
 ] as const;
 
 /** How long devices take to register when one datagram of each is lost: the first of the first, and so on. */
