@@ -271,7 +271,11 @@ export interface IssuedCertificate {
   notAfter: Date;
 }
 
-/** Issues the certificates that devices register with; what they have in common is encoded once. */
+/**
+ * Issues the certificates that devices register with; what they have in common is encoded once. Nothing stands in them that
+ * is not needed: Pelion's client takes its enrolment in messages of 512 bytes, and when it gets the first of two twice, as
+ * on any bad network, it makes a broken certificate of them.
+ */
 export class DeviceCertificateIssuer {
   readonly #issuer: ReturnType<typeof issuerOf>;
   readonly #extensions: readonly Buffer[];
@@ -283,7 +287,7 @@ export class DeviceCertificateIssuer {
     this.#issuer = issuerOf(authority);
     this.#extensions = [
       extension(OID.keyUsage, DIGITAL_SIGNATURE, true),
-      extension(OID.extendedKeyUsage, der.sequence(der.oid(OID.clientAuth), der.oid(OID.serverAuth))),
+      extension(OID.extendedKeyUsage, der.sequence(der.oid(OID.clientAuth))),
       authorityKeyIdentifier(this.#issuer.keyId),
     ];
   }
@@ -306,7 +310,7 @@ export class DeviceCertificateIssuer {
           notBefore: request.notBefore ?? new Date(this.clock.now() - BACKDATE_MS),
           notAfter,
           publicKey,
-          extensions: [...this.#extensions, subjectKeyIdentifier(keyIdentifier(publicKey))],
+          extensions: this.#extensions,
         },
         this.#issuer.key,
       ),

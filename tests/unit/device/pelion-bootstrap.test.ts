@@ -346,9 +346,18 @@ describe("a bootstrap with a key of the device", () => {
   const est = (server: PelionServer) => {
     server.mode = "est";
   };
+  /** Answers with more certificates than go into one message. */
+  const long = (server: PelionServer, extra: number) => {
+    est(server);
+    server.intercept = (connection, request) => {
+      if (request.path !== "/est/sen") return false;
+      server.enrol(connection, request, Array(extra).fill(server.root.certificate));
+      return true;
+    };
+  };
 
   test("asks for a certificate on the same connection, block by block with one token", async () => {
-    const { server, device, store } = start({}, est);
+    const { server, device, store } = start({}, (one) => long(one, 1));
     await server.until(() => device.phase === "registered");
     const [connection] = server.bootstraps;
     const [request, next, ...more] = connection!.requests("/est/sen");
@@ -379,14 +388,7 @@ describe("a bootstrap with a key of the device", () => {
   });
 
   test("takes a chain of three", async () => {
-    const { server, device, store } = start({}, (one) => {
-      est(one);
-      one.intercept = (connection, request) => {
-        if (request.path !== "/est/sen") return false;
-        one.enrol(connection, request, [one.root.certificate, one.root.certificate]);
-        return true;
-      };
-    });
+    const { server, device, store } = start({}, (one) => long(one, 2));
     await server.until(() => device.phase === "registered");
     expect(store.items?.lwm2m.chain).toHaveLength(3);
   });

@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate
 import { hostname } from "node:os";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { enrolmentAnswer } from "@/server/gateway/est";
 import {
   createDeveloperCertificate,
   createRootAuthority,
@@ -115,11 +116,20 @@ describe("DeviceCertificateIssuer", () => {
     expect(read.verify(new X509Certificate(authority.certificate).publicKey)).toBe(true);
     expect(read.checkIssued(new X509Certificate(authority.certificate))).toBe(true);
     expect(read.checkPrivateKey(pkcs8(made.privateKey as Uint8Array))).toBe(true);
-    expect(read.keyUsage).toEqual(["1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.1"]);
+    expect(read.keyUsage).toEqual(["1.3.6.1.5.5.7.3.2"]);
     expect(made.fingerprint).toBe(fingerprint(made.certificate));
     expect(made.fingerprint).toBe(read.fingerprint256.replaceAll(":", "").toLowerCase());
     expect(made.notAfter).toEqual(notAfter);
     expect(made.certificate.length).toBeLessThan(1024);
+  });
+
+  it("issues to a name of 32 characters what fits one message of an enrolment", () => {
+    const named = new DeviceCertificateIssuer(createRootAuthority("Gangway Device CA", 20, clock), clock);
+    const made = Array.from({ length: 50 }, () =>
+      named.issue({ deviceId, accountId, endpointName: "e".repeat(32), notAfter }),
+    );
+    for (const { certificate } of made)
+      expect(enrolmentAnswer([certificate]).payload?.length).toBeLessThanOrEqual(512);
   });
 
   it("issues for a key that the device made", () => {
