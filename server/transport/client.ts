@@ -158,13 +158,24 @@ export async function connectUdp(options: ConnectOptions): Promise<Peer> {
 
 // ---- DTLS
 
-class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
+/** A client's DTLS session between two sockets. */
+export interface DtlsClientSession {
+  readonly channel: RecordChannel;
+}
+
+/** A DTLS session of a client. */
+export interface DtlsClient extends Peer {
+  /** Closes the socket without a word and returns what the session goes on with, as over a restart; null when it is over. */
+  leave(): DtlsClientSession | null;
+}
+
+class DtlsClientPeer extends DatagramPeer implements DtlsClient, HandshakeParty {
   readonly transport = "dtls";
   readonly cids: Cids;
   readonly ourCid: Uint8Array | null;
   #handshake: DtlsHandshake | null = null;
   #channel: RecordChannel | null = null;
-  #settle: { done(peer: Peer): void; fail(error: Error): void } | null = null;
+  #settle: { done(peer: DtlsClient): void; fail(error: Error): void } | null = null;
   readonly #clock: Clock;
   readonly #sweep: Sweep;
   readonly #onserverrandom: DtlsConnectOptions["onserverrandom"];
@@ -191,7 +202,7 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
     this.cids.ourCid = Buffer.from(this.ourCid ?? []).toString("latin1");
   }
 
-  connect(options: DtlsConnectOptions): Promise<Peer> {
+  connect(options: DtlsConnectOptions): Promise<DtlsClient> {
     return new Promise((done, fail) => {
       this.#settle = { done, fail };
       const context = clientContext("dtls-client", options, this.ourCid !== null);
@@ -205,6 +216,20 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
       this.#sweep.start();
       this.#drive(this.#handshake, null);
     });
+  }
+
+  /** Goes on with a session of another socket. */
+  resume({ channel }: DtlsClientSession): DtlsClient {
+    this.#channel = channel;
+    return this;
+  }
+
+  leave(): DtlsClientSession | null {
+    const channel = this.closed ? null : this.#channel;
+    this.onmessage = null;
+    this.onclose = null;
+    this.end("left");
+    return channel && { channel };
   }
 
   #drive(handshake: DtlsHandshake, input: Buffer | null): void {
@@ -240,7 +265,8 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
   }
 
   #receive(datagram: Buffer): void {
-    for (const view of parseRecords(datagram, this.cids.ourCid.length) ?? []) {
+    const { ourCid } = this.#channel ?? this.cids;
+    for (const view of parseRecords(datagram, ourCid.length) ?? []) {
       if (this.closed) return;
       const handshake = this.#handshake;
       if (handshake) {
@@ -284,10 +310,19 @@ class DtlsClientPeer extends DatagramPeer implements HandshakeParty {
 }
 
 /** Makes a DTLS 1.2 session; rejects with the alert's name when the server refuses. */
-export async function connectDtls(options: DtlsConnectOptions): Promise<Peer> {
+export async function connectDtls(options: DtlsConnectOptions): Promise<DtlsClient> {
+  return (await openDtls(options)).connect(options);
+}
+
+/** Goes on with a session from a new port, without a handshake; whether the server still knows it will show. */
+export async function resumeDtls(options: ConnectOptions, session: DtlsClientSession): Promise<DtlsClient> {
+  return (await openDtls({ ...options, ca: [] })).resume(session);
+}
+
+async function openDtls(options: DtlsConnectOptions): Promise<DtlsClientPeer> {
   const remote = await resolve(options.host, options.port);
   const socket = await openUdp(remote);
-  return new DtlsClientPeer(socket, { address: remote.address, port: remote.port }, options).connect(options);
+  return new DtlsClientPeer(socket, { address: remote.address, port: remote.port }, options);
 }
 
 // ---- TCP and TLS

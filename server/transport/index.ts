@@ -4,7 +4,9 @@ export {
   connectTcp,
   connectTls,
   connectUdp,
+  type DtlsClient,
   type DtlsConnectOptions,
+  resumeDtls,
   type SecureConnectOptions,
 } from "./client";
 export { type DtlsListenOptions, listenDtls } from "./dtls";

@@ -6,6 +6,7 @@ import {
   type DevicePhase,
   type DeviceState,
   type PelionConnect,
+  type PelionConnection,
   PelionDevice,
   type PelionItems,
   ReferenceDevice,
@@ -24,6 +25,8 @@ export interface DeviceKind {
   profile: "reference" | "pelion";
   transport: "udp" | "tcp";
   lifetime: number;
+  /** The form of connection ids that it offers over DTLS, or none. */
+  cid: CidForm | null;
 }
 
 /** What a device was answered, for whoever keeps watch. */
@@ -165,6 +168,13 @@ export class SimulatedDevice {
     life.clock.after(10_000, () => life.kill());
   }
 
+  /** Reboots by itself, in order: Pelion's client goes on with its session from another port. */
+  reboot(): void {
+    if (!(this.client instanceof PelionDevice) || !this.registered) return;
+    this.world.say(`${this.name} reboots`);
+    this.client.reboot();
+  }
+
   /** Forgets what it was given. */
   wipe(): void {
     const was = this.on;
@@ -191,9 +201,7 @@ export class SimulatedDevice {
 
   #connect(life: Life): Connect {
     const connect = networkConnect(life.clock, (uri, credentials) =>
-      this.#dial(life, uri.port, credentials ? [credentials.certificate] : [], "rfc9146").then(
-        ({ peer }) => peer,
-      ),
+      this.#dial(life, uri.port, credentials ? [credentials.certificate] : []).then(({ peer }) => peer),
     );
     return async (uri, credentials, events) => {
       const link = await connect(uri, credentials, {
@@ -240,13 +248,30 @@ export class SimulatedDevice {
   #pelionConnect(life: Life): PelionConnect {
     return async (target) => {
       try {
-        const { peer, serverTime } = await this.#dial(life, target.port, target.server.chain, "draft");
-        return { peer: this.#listenIn(life, peer), serverTime };
+        const { peer, serverTime } = await this.#dial(life, target.port, target.server.chain);
+        return this.#pelionConnection(life, peer, serverTime);
       } catch (error) {
         const message = (error as Error).message;
         throw new ConnectError(isRefusal(message) ? "refused" : "unreachable", message);
       }
     };
+  }
+
+  #pelionConnection(life: Life, peer: Peer, serverTime: number | null): PelionConnection {
+    const connection = { peer: this.#listenIn(life, peer), serverTime };
+    // A client without connection ids is built without the means to keep its session.
+    if (!(peer instanceof DtlsClient) || this.kind.cid === null) return connection;
+    const leave = () => {
+      const saved = peer.save();
+      peer.vanish();
+      if (!saved) return null;
+      return async () => {
+        const client = this.#client(life, saved.port, []);
+        client.resume(saved);
+        return this.#pelionConnection(life, client, null);
+      };
+    };
+    return { ...connection, leave };
   }
 
   /** Reads along what Pelion's client says and hears. */
@@ -292,14 +317,16 @@ export class SimulatedDevice {
     life: Life,
     port: number,
     chain: readonly Uint8Array[],
-    cid: CidForm | null,
   ): Promise<{ peer: Peer; serverTime: number }> {
     if (this.kind.transport === "tcp") return connectStream(this.network, this.place, life, port, chain);
-    const client = new DtlsClient(this.network, this.place, life, port, chain, cid, (...seen) =>
-      this.onrecord(...seen),
-    );
+    const client = this.#client(life, port, chain);
     const serverTime = await client.connect();
     return { peer: client, serverTime };
+  }
+
+  #client(life: Life, port: number, chain: readonly Uint8Array[]): DtlsClient {
+    const { network, place, kind } = this;
+    return new DtlsClient(network, place, life, port, chain, kind.cid, (...seen) => this.onrecord(...seen));
   }
 
   /** Hears of each record of the server. */

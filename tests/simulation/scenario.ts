@@ -42,6 +42,7 @@ export interface Faults {
   diskFull: number;
   /** Times an hour, of each device. */
   powerCuts: number;
+  reboots: number;
   switchedOff: number;
   wiped: number;
   partitions: number;
@@ -105,6 +106,7 @@ function drawFaults(world: World): Faults {
     stalled: rate(0.4, 0.1),
     diskFull: rate(0.3, 2),
     powerCuts: rate(0.5, 1),
+    reboots: rate(0.5, 1),
     switchedOff: rate(0.4, 0.5),
     wiped: rate(0.3, 0.1),
     partitions: rate(0.4, 0.5),
@@ -217,10 +219,12 @@ export class Scenario {
     }
     for (let n = 0; n < options.devices; n++) {
       const { accountId, bundle } = world.random.pick(bundles);
+      const profile = world.random.pick(["reference", "pelion", "pelion"] as const);
       const kind: DeviceKind = options.kind ?? {
-        profile: world.random.pick(["reference", "pelion", "pelion"] as const),
+        profile,
         transport: world.random.pick(["udp", "udp", "tcp"] as const),
         lifetime: world.random.pick([300, 1200, 7200, 7200, 86_400]),
+        cid: world.random.pick([profile === "pelion" ? "draft" : "rfc9146", null]),
       };
       // Reference devices of one certificate tell themselves apart by their names.
       const named =
@@ -319,6 +323,7 @@ export class Scenario {
         device.cut();
         world.after(world.random.int(100, 10 * MINUTE), () => device.start());
       });
+      this.#sometimes(faults.reboots, () => device.reboot());
       this.#sometimes(faults.switchedOff, () => {
         device.stop();
         world.after(world.random.int(20_000, 30 * MINUTE), () => device.start());

@@ -47,7 +47,8 @@ export const ONE_LOST = [
 
 /** How long devices take to register when one datagram of each is lost: the first of the first, and so on. */
 export function loseOneOfEach(profile: DeviceKind["profile"]): Promise<{ lost: number; ms: number }[]> {
-  const kind = { profile, transport: "udp", lifetime: 3600 } as const;
+  const cid = profile === "pelion" ? "draft" : "rfc9146";
+  const kind = { profile, transport: "udp", lifetime: 3600, cid } as const;
   return inWorld({ seed: "one lost", hours: 0, devices: 60, kind }, (scenario) =>
     scenario.loseOneOfEach(240_000),
   );

@@ -4,7 +4,7 @@ import { Duplex } from "node:stream";
 import { connect as openTls, type TLSSocket } from "node:tls";
 import type { Clock } from "@/server/clock";
 import { toPem } from "@/server/pki";
-import { connectDtls, type Peer } from "@/server/transport";
+import { connectDtls, type DtlsClient, type Peer, resumeDtls } from "@/server/transport";
 import { ConnectError } from "../link";
 import type { StoredServer } from "./store";
 
@@ -30,7 +30,12 @@ export interface PelionConnection {
   peer: Peer;
   /** Seconds since 1970 out of ServerHello.random; null where nothing is known of it. */
   serverTime: number | null;
+  /** Over UDP: leaves this port and returns how to go on with the session from another one; null when it is over. */
+  leave?: () => Resume | null;
 }
+
+/** Takes a session up again without a handshake. */
+export type Resume = () => Promise<PelionConnection>;
 
 /** Opens a connection; rejects with ConnectError. */
 export type PelionConnect = (target: PelionTarget) => Promise<PelionConnection>;
@@ -69,7 +74,15 @@ async function overDtls({ host, port, server }: PelionTarget, clock: Clock): Pro
     ...(server.privateKey && { credentials: { chain: server.chain, privateKey: server.privateKey } }),
     onserverrandom: (random) => (serverTime = timeOf(random)),
   });
-  return { peer, serverTime };
+  return connection(peer, serverTime);
+
+  function connection(client: DtlsClient, time: number | null): PelionConnection {
+    const leave = () => {
+      const session = client.leave();
+      return session && (async () => connection(await resumeDtls({ host, port, clock }, session), null));
+    };
+    return { peer: client, serverTime: time, leave };
+  }
 }
 
 async function overTls(target: PelionTarget, clock: Clock): Promise<PelionConnection> {

@@ -8,7 +8,7 @@ import { ConnectError } from "../link";
 import { Backoff, type BackoffOptions } from "../pacing";
 import { MODE, PelionBootstrap, type SecurityInstance } from "./bootstrap";
 import { CoapMemory, PelionCoap, type PelionIncoming, type PelionResponse, type Responder } from "./coap";
-import { type PelionConnect, parsePelionUri } from "./connect";
+import { type PelionConnect, parsePelionUri, type Resume } from "./connect";
 import { enrol, readChain } from "./est";
 import { PelionManagement } from "./management";
 import { Notifier } from "./notifier";
@@ -104,6 +104,10 @@ export class PelionDevice implements Device {
   #registered = false;
   #updateAt = 0;
   #coap: PelionCoap | null = null;
+  /** Gives up the port of that connection, but not its session. */
+  #leave: (() => Resume | null) | null = null;
+  /** The session that the process before a reboot stored. */
+  #resume: Resume | null = null;
   #crashed: string | null = null;
   #disabled = false;
   #stopping = false;
@@ -157,6 +161,11 @@ export class PelionDevice implements Device {
   /** Updates the registration now. */
   update(): void {
     this.#want("update");
+  }
+
+  /** Starts itself anew once it is registered, as after an update of its firmware. */
+  reboot(): void {
+    this.#want("reboot");
   }
 
   /** Ends the device. The client does not deregister unless it is told to. */
@@ -277,13 +286,12 @@ export class PelionDevice implements Device {
 
   async #reboot(): Promise<void> {
     this.#options.log.info("Rebooting.");
-    // The socket outlives the process that opened it, and nobody says good-bye.
     const coap = this.#coap;
     this.#coap = null;
-    if (coap) {
-      coap.abandon();
-      this.#orphans.push(coap);
-    }
+    coap?.abandon();
+    // A TCP socket outlives the process that opened it, and nobody says good-bye.
+    if (this.#leave) this.#resume = this.#leave();
+    else if (coap) this.#orphans.push(coap);
     await this.#start();
   }
 
@@ -633,13 +641,18 @@ export class PelionDevice implements Device {
   ): Promise<{ link: PelionCoap; onend: ((reason: string) => void) | null }> {
     const { connect, transport, clock, store, log } = this.#options;
     const { host = "", port = 0 } = parsePelionUri(text) ?? {};
-    const opening = connect({
+    const target = {
       ...{ host, port, transport },
       server: this.#items[to],
       deviceTime: this.#items.time ?? 0,
-    });
+    };
+    // The session it stored is good for one try, and a bootstrap forgets it.
+    const resume = to === "lwm2m" ? this.#resume : null;
+    this.#resume = null;
+    const opening = resume ? resume() : connect(target);
     try {
-      const { peer, serverTime } = await this.#until(opening);
+      const { peer, serverTime, leave } = await this.#until(opening);
+      this.#leave = leave ?? null;
       if (serverTime !== null) {
         this.#items.time = serverTime;
         await store.save(this.#items);

@@ -271,13 +271,24 @@ describe.each(["udp", "tcp"] as const)("a device of Pelion's kind over %s", (tra
     }
   });
 
-  test("is rebooted: the newest of its connections counts", async () => {
+  test("is rebooted: the newest of its connections counts, and over UDP it keeps its session", async () => {
     const from = await stage();
     const client = await onboarded(from, transport);
     const ask = portal(from, client);
+    const handshakes = client.connections.length;
+    const address = async () => (await from.gateway.db.registration.findFirst())?.address;
+    const before = await address();
+    await ask.observe("/3200/0/5501");
     expect(await ask.execute("/3/0/4")).toMatchObject({ ok: true, code: "2.04" });
     await eventually(() => registrations(client.log) === 2);
     await isRegistered(client);
+    expect(client.connections.length - handshakes).toBe(transport === "udp" ? 0 : 1);
+    expect(await address()).not.toBe(before);
+    await eventually(async () => {
+      client.device.tree.set("3200/0/5501", "1");
+      client.device.tree.set("3200/0/5501", "42");
+      return (await stored(from, client, "/3200/0/5501")) === "42";
+    });
     expect(texts(await ask.read("/3/0/0"))).toEqual(["dev_manufacturer"]);
     expect(bootstraps(client.log)).toBe(1);
     // The token of its notifications is another one now.
@@ -305,8 +316,9 @@ describe.each(["udp", "tcp"] as const)("a device of Pelion's kind over %s", (tra
     const after = client.store.items!.lwm2m;
     expect(after.chain).not.toEqual(before.chain);
     expect(after.privateKey).not.toEqual(before.privateKey);
-    await portal(from, client).execute("/3/0/4");
-    await eventually(() => registrations(client.log) === 2);
+    // Over a reboot it would keep its session.
+    await client.device.stop();
+    await isRegistered(start(from, transport, {}, client.store));
     const row = await from.gateway.db.device.findFirst({ where: { id: client.device.deviceId! } });
     expect(row?.deviceKey).toBe(fingerprint(after.chain[0]!));
     expect(bootstraps(client.log)).toBe(1);
