@@ -3,15 +3,19 @@ import { readCondition, readFilter } from "@/server/services/filter-text";
 
 /**
  * Reads the conditions of a query in both of Pelion's syntaxes: `?state__eq=registered`, and
- * `?filter=state%3Dregistered`, where a bare name means equality.
+ * `?filter=state%3Dregistered`, where a bare name means equality. What is neither a condition nor one of the `others`
+ * is refused: whoever mistypes a condition must not get everything.
  */
-export function parseFilters(query: URLSearchParams, fields: FilterFields): Filter[] {
+export function parseFilters(
+  query: URLSearchParams,
+  fields: FilterFields = {},
+  others: readonly string[] = [],
+): Filter[] {
   const filters: Filter[] = [];
   for (const [name, value] of query) {
+    if (others.includes(name)) continue;
     if (name === "filter") filters.push(...readFilter(value, fields));
-    // Other parameters that are no field are somebody else's, unless they look like a condition.
-    else if (name.includes("__") || Object.hasOwn(fields, name))
-      filters.push(readCondition(name, value, fields));
+    else filters.push(readCondition(name, value, fields));
   }
   return filters;
 }

@@ -5,6 +5,7 @@ import type { Config } from "@/server/config";
 import type { Logger } from "@/server/log";
 import { authenticateApiKey } from "@/server/services/api-keys/authenticate";
 import type { Context, Scope } from "@/server/services/context";
+import type { Filter } from "@/server/services/filter";
 import { bearerKey } from "./authorization";
 import { ClientGone, checkRaw, parseJson, readBody } from "./body";
 import { openApiDocument } from "./document";
@@ -98,6 +99,7 @@ export function createApi(parts: ApiParts): Api {
         config,
         params: check(operation.params, params, "path", notFound),
         query: check(operation.query, Object.fromEntries(search), "query"),
+        filters: filtersOf(operation, search),
         body:
           operation.body &&
           check(
@@ -114,7 +116,6 @@ export function createApi(parts: ApiParts): Api {
         },
         delivery,
         streams,
-        filters: operation.filters ? parseFilters(search, operation.filters) : [],
       };
       const answer = await operation.handle(call);
       if (answer instanceof Reply) return answer;
@@ -208,6 +209,12 @@ const wordOf = ({ status, message, fields }: Failure): string =>
 function checkScope(scope: Scope, allowed: readonly Scope[] | undefined): void {
   if (allowed && !allowed.includes(scope))
     throw failure(403, "forbidden", `This key lacks the scope “${scope}”.`);
+}
+
+/** The conditions of a query; an operation that takes parameters takes no others. */
+function filtersOf({ query, filters }: Operation, search: URLSearchParams): Filter[] {
+  if (!query && !filters) return [];
+  return parseFilters(search, filters, query ? Object.keys((query as z.ZodObject).shape) : []);
 }
 
 function check<T>(

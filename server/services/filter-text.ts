@@ -27,8 +27,7 @@ export function readCondition(name: string, value: string, fields: FilterFields)
     return { field: "custom_attributes", key, operator: "eq", value };
   }
   const [, field = "", operator = "eq"] = CONDITION.exec(name) ?? [];
-  if (!OPERATORS.has(operator) || !Object.hasOwn(fields, field))
-    throw invalid(name, "is no condition that this list knows");
+  if (!OPERATORS.has(operator) || !Object.hasOwn(fields, field)) throw unknownParameter(name);
   return { field, operator: operator as FilterOperator, value };
 }
 
@@ -40,6 +39,10 @@ function decode(text: string): string {
     return text;
   }
 }
+
+/** Somebody asks for something that is not known: to ignore it would be to answer another question. */
+const unknownParameter = (name: string) =>
+  invalid(name.slice(0, 100), "is no parameter or condition that is known here");
 
 const invalid = (name: string, message: string) =>
   new ServiceError("validation_error", `${name}: ${message}`, [{ name, message }]);

@@ -16,6 +16,7 @@ import {
   createdAccountResponse,
   limitationList,
   limitationResponse,
+  properties,
   updateAccountBody,
   updateOtherAccountBody,
 } from "./schemas";
@@ -68,7 +69,7 @@ export const accounts: Operation[] = [
     tag,
     scope: "read",
     summary: "List all accounts, for administrators of the instance",
-    query: pageQuery,
+    query: pageQuery.extend({ properties, format: properties }),
     filters: accountFilters,
     status: 200,
     response: accountList,

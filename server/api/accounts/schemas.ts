@@ -68,7 +68,11 @@ export const accountResponse = z
 
 export const accountList = listOf("AccountList", accountResponse);
 
+/** Pelion's clients choose by it what is told of an account's properties: there are none here. */
+export const properties = z.string().optional().openapi({ description: "Changes nothing." });
+
 export const accountQuery = z.object({
+  properties,
   include: z.string().optional().openapi({ description: "Comma-separated: limits, policies, sub_accounts." }),
 });
 

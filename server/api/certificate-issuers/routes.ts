@@ -69,11 +69,14 @@ export const certificateIssuers = [
     tag,
     scope: "read",
     summary: "List who issues which certificates",
-    query: pageQuery,
+    query: pageQuery.extend({ reference__eq: z.string().optional() }),
     status: 200,
     response: listOf("CertificateIssuerConfigurationList", configuration),
-    handle: async ({ ctx, query }) =>
-      list(query, { rows: [await getIssuerConfiguration(ctx)], more: false, total: 1 }, serialize),
+    handle: async ({ ctx, query: { reference__eq: wanted, ...query } }) => {
+      const all = [await getIssuerConfiguration(ctx)];
+      const rows = all.filter(({ reference }) => (wanted ?? reference) === reference);
+      return list(query, { rows, more: false, total: rows.length }, serialize);
+    },
   }),
   operation({
     method: "get",

@@ -74,12 +74,14 @@ export const deviceSuspension = [
     tag,
     scope: "read",
     summary: "List the reasons for which devices are blocked",
-    query: pageQuery,
+    query: pageQuery.extend({ reference__eq: z.string().optional() }),
     status: 200,
     response: listOf("DeviceBlockCategoryList", category),
     // All in one page, whatever is asked for.
-    handle: async ({ query }) =>
-      list(query, { rows: [...blockCategories], more: false, total: blockCategories.length }, serialize),
+    handle: async ({ query: { reference__eq: wanted, ...query } }) => {
+      const rows = blockCategories.filter(({ reference }) => (wanted ?? reference) === reference);
+      return list(query, { rows, more: false, total: rows.length }, serialize);
+    },
   }),
   operation({
     method: "get",

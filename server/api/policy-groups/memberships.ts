@@ -1,6 +1,7 @@
 import type { Role } from "@/server/services/groups/list";
 import { changeGroups, type MemberKind } from "@/server/services/groups/members";
 import { type Call, type Operation, operation } from "../operation";
+import { pageQuery } from "../paging";
 import { id, z } from "../zod";
 import { groupList, ownGroups, rolesOfGroups } from "./groups";
 
@@ -53,6 +54,7 @@ export function memberships(of: {
       scope: "read",
       summary: `List the policy groups of ${noun}`,
       ...(of.params && { params: of.params }),
+      query: pageQuery,
       status: 200,
       response: groupList,
       handle: async ({ ctx, params }) =>

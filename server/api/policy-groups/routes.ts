@@ -140,7 +140,7 @@ export const policyGroups: Operation[] = [
     tag,
     scope: "read",
     summary: "List the two policy groups",
-    query: z.object({ name__eq: z.string().optional() }),
+    query: pageQuery.extend({ name__eq: z.string().optional() }),
     status: 200,
     response: groupList,
     handle: ({ ctx, query }) =>

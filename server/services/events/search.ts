@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { columnList, Prisma, rowsOf } from "@/server/db";
 import { type Context, memberAccount } from "../context";
 import { notFound } from "../errors";
-import { compileFilters, EQUALITY, type FilterFields, MEMBERSHIP, RANGE } from "../filter";
+import { compileFilters, type FilterFields, MEMBERSHIP, RANGE } from "../filter";
 import { findPage, type Page, type PageInput, pageInput } from "../page";
 import { idInput, validate } from "../validate";
 import { eventView } from "./list";
@@ -31,7 +31,7 @@ export const eventFilters = {
   event_type_category: text(Prisma.sql`"category"`),
   event_type_description: text(Prisma.sql`"outcome"`),
   id: text(Prisma.sql`"id"`),
-  state_change: { sql: Prisma.sql`"stateChange"`, kind: "boolean", operators: EQUALITY },
+  state_change: { sql: Prisma.sql`"stateChange"`, kind: "boolean", operators: MEMBERSHIP },
 } as const satisfies FilterFields;
 
 /** An event of a device. */
