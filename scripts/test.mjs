@@ -109,7 +109,9 @@ main(async () => {
   const progress = new Progress();
   const unit = !args.includes("--e2e");
   const e2e = !args.includes("--unit");
-  const unitFiles = unit ? testFiles(["tests/unit", "tests/interop", "tests/fuzz", "tests/simulation"], /\.test\.tsx?$/) : [];
+  const unitFiles = unit
+    ? testFiles(["tests/unit", "tests/interop", "tests/fuzz", "tests/simulation"], /\.test\.tsx?$/)
+    : [];
   const e2eFiles = e2e ? testFiles(["tests/e2e"], /\.(spec|test)\.tsx?$/) : [];
   if (unitFiles.length + e2eFiles.length === 0) throw new StepError("No test matches.");
 
