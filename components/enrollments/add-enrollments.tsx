@@ -124,7 +124,7 @@ function UploadList({ open, onOpenChange }: Controlled) {
         onOpenChange(next);
       }}
       title="Upload a list"
-      description="A CSV file of up to 10 MB: a header line, then one enrollment identity a line as its first value. What else stands in a line does not matter."
+      description="A CSV file of up to 10 MB: one enrollment identity a line as its first value, with or without a header line. What else stands in a line, behind a comma, does not matter."
     >
       <form onSubmit={submit} className="grid gap-4">
         <Field label="What to do">

@@ -1,4 +1,4 @@
-import { isEnrollmentIdentity } from "./identity";
+import { IDENTITY_PATTERN, isEnrollmentIdentity } from "./identity";
 
 /** A line of a list of enrollment identities. */
 export interface ListEntry {
@@ -16,20 +16,39 @@ const trim = (text: string): string => {
   return text.slice(from, to);
 };
 
+/** What somebody wrote who meant an identity: too much like one to be a header. */
+const LIKE_AN_IDENTITY = /^"?[\0-\x20]*(?:A[-_ ]?)?[0-9a-f]{2}(?:[: -]?[0-9a-f]{2}){7}/i;
+/** An identity with more behind it, but no comma between. */
+const SEPARATED_BY = new RegExp(
+  `^"?${IDENTITY_PATTERN}"?(?: *([;|])|[ \\t]*(\\t)[ \\t]*(?=[^ \\t,])| +(?=[^ \\t,]))`,
+);
+
+const linesOf = (csv: string) => csv.replace(/^\ufeff/, "").split(/\r\n|\r|\n/);
+
 /**
- * Reads a list of enrollment identities: one a line, as the first of its values. The first line is a header; lines
+ * Reads a list of enrollment identities: one a line, as the first of its values. The first line may be a header; lines
  * whose first value is empty do not count. A value may stand in quotation marks, and is then taken as it is.
  */
 export function readIdentities(csv: string): ListEntry[] {
-  return csv
-    .split(/\r\n|\r|\n/)
-    .slice(1)
-    .flatMap((line) => {
-      const start = trim(line);
-      if (start.startsWith('"')) return [quoted(start)];
-      const text = trim(start.split(",", 1)[0] ?? "");
-      return text === "" ? [] : [{ text, valid: isEnrollmentIdentity(text) }];
-    });
+  return linesOf(csv).flatMap((line, index) => {
+    const start = trim(line);
+    if (index === 0 && !LIKE_AN_IDENTITY.test(start)) return [];
+    if (start.startsWith('"')) return [quoted(start)];
+    const text = trim(start.split(",", 1)[0] ?? "");
+    return text === "" ? [] : [{ text, valid: isEnrollmentIdentity(text) }];
+  });
+}
+
+/** Says where values are separated by something else than the comma; null where nothing is. */
+export function foreignSeparator(csv: string): string | null {
+  for (const [index, line] of linesOf(csv).entries()) {
+    const found = SEPARATED_BY.exec(trim(line));
+    if (!found) continue;
+    const [, mark, tab] = found;
+    const what = mark ? `“${mark}”` : tab ? "a tab" : "a space";
+    return `separates values with ${what} (line ${index + 1}): it has to be a comma`;
+  }
+  return null;
 }
 
 function quoted(line: string): ListEntry {

@@ -1,7 +1,8 @@
 import { z } from "zod";
 
 /** "A-" and a SHA-256 fingerprint: pairs of hexadecimal digits with colons between. */
-const IDENTITY = /^A-[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31}$/;
+export const IDENTITY_PATTERN = "A-[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31}";
+const IDENTITY = new RegExp(`^${IDENTITY_PATTERN}$`);
 
 export const isEnrollmentIdentity = (text: string): boolean => IDENTITY.test(text);
 

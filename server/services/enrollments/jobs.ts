@@ -5,7 +5,7 @@ import { notFound, ServiceError } from "../errors";
 import { newId } from "../ids";
 import { transaction } from "../transaction";
 import { idField, validate } from "../validate";
-import { readIdentities } from "./csv";
+import { foreignSeparator, readIdentities } from "./csv";
 import { wakeEnrollmentWorker } from "./worker";
 
 /** A list of enrollment identities that is taken in or deleted. */
@@ -70,8 +70,11 @@ export async function createEnrollmentJob(
   const accountId = memberAccount(ctx.actor);
   const { kind, list } = validate(createEnrollmentJobInput, input);
   if (linesOf(list) > MAX_LIST_LINES) throw invalid(`has more than ${MAX_LIST_LINES} lines`);
-  const total = readIdentities(utf8(list)).length;
-  if (total === 0) throw invalid("holds no enrollment identities; its first line is taken for a header");
+  const csv = utf8(list);
+  const separator = foreignSeparator(csv);
+  if (separator) throw invalid(separator);
+  const total = readIdentities(csv).length;
+  if (total === 0) throw invalid("holds no enrollment identities");
   const at = ctx.clock.now();
   const id = newId(at);
   const row = await transaction(ctx, async (tx) => {

@@ -192,7 +192,7 @@ describe("a list of enrollments", () => {
     await claim(taken, bench.b.developer);
     const { status, body } = await send(
       "uploads",
-      `${first}, the header\r\n${first}\n"${second}" , a note\n\n ,,\n${here}\n${taken}\r${first},again\n"no\tidentity, ""\n`,
+      `the header\r\n${first}\n"${second}" , a note\n\n ,,\n${here}\n${taken}\r${first},again\n"no\tidentity, ""\n`,
     );
     expect(status).toBe(201);
     expect(body).toMatchObject({
@@ -226,6 +226,37 @@ describe("a list of enrollments", () => {
     expect((await call("GET", "")).body.total_count).toBe(3);
     const found = await bench.db.enrollment.findUniqueOrThrow({ where: { identity: here } });
     expect(found).toMatchObject({ deviceId: id, accountId: bench.a.id });
+  });
+
+  it("loses nothing when it has no header, and says what separates its values", async () => {
+    const [first, second] = [identity(), identity()];
+    for (const start of ["", "\ufeff", "\ufeffidentity,note\n"]) {
+      const { body } = await send("uploads", `${start}${first},note\n${second}`);
+      expect(await done("uploads", body.id)).toMatchObject({ total_count: 2, errors_count: 0 });
+      const gone = await send("deletes", `${start}"${first}"\n${second}`);
+      expect(await done("deletes", gone.body.id)).toMatchObject({ total_count: 2, errors_count: 0 });
+    }
+    // Somebody meant an identity: it is reported, not taken for a header.
+    for (const bad of [first.replace("-", "_"), first.slice(2), first.slice(0, -3)]) {
+      const { body } = await send("uploads", `${bad}\n${second}`);
+      expect(await done("uploads", body.id)).toMatchObject({ total_count: 2 });
+      await send("deletes", second).then(({ body }) => done("deletes", body.id));
+    }
+    for (const [separator, words] of [
+      [";", "“;”"],
+      [" ; ", "“;”"],
+      ["|", "“|”"],
+      ["\t", "a tab"],
+      [" ", "a space"],
+    ])
+      for (const line of [`${second}${separator}note`, `"${second}"${separator}"note"`]) {
+        const { status, body } = await send("uploads", `identity;note\n${first},x\n${line}\n`);
+        expect([status, body.message]).toEqual([
+          400,
+          `enrollmentIdentities: separates values with ${words} (line 3): it has to be a comma`,
+        ]);
+      }
+    expect((await send("uploads", `${first} \t , note\n${second}\t`)).status).toBe(201);
   });
 
   it("is deleted by another one", async () => {
@@ -288,14 +319,7 @@ describe("a list of enrollments", () => {
   });
 
   it("is refused in words when it is none", async () => {
-    for (const csv of [
-      null,
-      "",
-      "header only",
-      `${identity()}`,
-      "h\n,\n \n",
-      Buffer.from([0x68, 0x0a, 0xff]),
-    ]) {
+    for (const csv of [null, "", "header only", "h\n,\n \n", Buffer.from([0x68, 0x0a, 0xff])]) {
       const { status, body } = await send("uploads", csv);
       expect([status, body.type], String(csv)).toEqual([400, "validation_error"]);
     }
