@@ -365,6 +365,7 @@ export class Subscriptions {
       if (!(error instanceof ContentError)) throw error;
       return { code: "4.00", payload: error.message };
     }
+    if (values.length === 0) return { code: "4.00", payload: "It reports no value." };
     const { objects } = structures.of(registration);
     if (values.some(({ path }) => !objects.has(Number(path.split("/")[1]))))
       return { code: "4.04", payload: "It reports an object that is not registered." };

@@ -107,6 +107,7 @@ export class RegistrationEndpoint {
     let structure: Structure;
     try {
       structure = this.parts.structures.read(objectLinks, parameters.lwm2mVersion);
+      checkObjects(structure);
     } catch (error) {
       if (!(error instanceof LinkFormatError)) throw error;
       return this.#malformed(peer, "Register", error.message, "4.00");
@@ -391,6 +392,11 @@ function newType(device: DeviceFacts, told: string | undefined): string | null {
   return endpointType === NO_TYPE && device.endpointType !== "" ? null : endpointType;
 }
 
+/** A device without an object is none: the objects are what a Register is for [LwM2M-Core 1.1.1 §6.2.1]. */
+function checkObjects({ entries }: Pick<Structure, "entries">): void {
+  if (entries.length === 0) throw new LinkFormatError("The device presents no object.");
+}
+
 /** The structure after an Update, with what came and what went; throws LinkFormatError. */
 function mergeLinks(
   registration: LiveRegistration,
@@ -399,7 +405,7 @@ function mergeLinks(
   const before = parseLinks(registration.objectLinks);
   const change = parseLinks(update);
   const after = mergeObjectLinks(before, change, profileOf(registration).deltaLinks);
-  readObjectLinks(after, registration.lwm2mVersion);
+  checkObjects(readObjectLinks(after, registration.lwm2mVersion));
   const targets = (links: readonly Link[]) => new Set(links.map((link) => link.target));
   const [old, now] = [targets(before), targets(after)];
   return {

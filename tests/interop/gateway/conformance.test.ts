@@ -195,6 +195,17 @@ describe("Register", () => {
     },
   );
 
+  it.each(["", "</>", '</>;rt="oma.lwm2m";ct="110 112"', '</lwm2m>;rt="oma.lwm2m",</elsewhere>'])(
+    "presents an object, or is refused: %j",
+    async (payload) => {
+      const endpointName = newName();
+      const answer = await register(await open(), endpointName, [], { payload });
+      expect(answer).toMatchObject({ code: "4.00", text: "The device presents no object." });
+      expect(await gateway.db.device.count({ where: { endpointName } })).toBe(0);
+      await event(null, "request.malformed", answer.text);
+    },
+  );
+
   it("REG-20: whatever the format of the links is called", async () => {
     const options = [option("Content-Format", uint(TLV))];
     expect((await register(await open(), newName(), [], { options })).code).toBe("2.01");
@@ -224,6 +235,15 @@ describe("Register", () => {
 });
 
 describe("Update and De-register", () => {
+  it("an Update that leaves no object is refused, and changes nothing", async () => {
+    const { device, endpointName, location } = await registered();
+    for (const payload of ["</>", "</1>;d,</3>;d,</3303>;d"]) {
+      const answer = await device.ask({ path: location, payload });
+      expect(answer).toMatchObject({ code: "4.00", text: "The device presents no object." });
+    }
+    expect((await entry(endpointName)).registration).toMatchObject({ objectLinks: LINKS });
+  });
+
   it("UPD-01 UPD-07 UPD-15: changes what it carries and counts from now", async () => {
     const { device, endpointName, location, registration } = await registered(["lt=600"]);
     gateway.clock.jump(100_000);
@@ -735,6 +755,16 @@ describe("Observe", () => {
     expect((await value(id))?.at.getTime()).toBeLessThanOrEqual(gateway.clock.now());
     device.notify(token(), 4, { code: "2.05", payload: "13.5", options: [TEXT] });
     await has(id, 13.5);
+  });
+
+  it("a Send that reports nothing is refused", async () => {
+    const { device } = await registered();
+    for (const payload of ["[]", "", '[{"bn":"/3303/0/5700"}]']) {
+      const options = [option("Content-Format", uint(SENML_JSON))];
+      const { code, text } = await device.ask({ path: "dp", payload, options });
+      expect([payload, code]).toEqual([payload, "4.00"]);
+      expect(text).not.toBe("");
+    }
   });
 
   it("OBS-21 OBS-28: a token without observation, or from another address, is reset and is no value", async () => {
