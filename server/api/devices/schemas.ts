@@ -64,12 +64,7 @@ export const deviceList = listOf("DeviceList", deviceResponse);
 
 export const createDeviceBody = z
   .object({
-    endpoint_name: z
-      .union([
-        z.literal(""),
-        z.string().regex(/^[\x21-\x7e]{1,64}$/, "must be 1 to 64 printable ASCII characters"),
-      ])
-      .nullish(),
+    endpoint_name: text(128).openapi({ description: "The name that it will come with." }),
     endpoint_type: text(64),
     name: text(128),
     description: text(2000),

@@ -2,6 +2,7 @@ import type { Clock } from "@/server/clock";
 import type { CoapEndpoint, IncomingRequest, OutgoingResponse } from "@/server/coap";
 import type { Entry, GroupCommit } from "@/server/db";
 import {
+  ContentFormat,
   formatLinks,
   type Link,
   LinkFormatError,
@@ -103,6 +104,8 @@ export class RegistrationEndpoint {
     if (!parsed.ok) return this.#malformed(peer, "Register", parsed.message, parsed.code);
     const parameters = parsed.value;
     const { endpointName } = parameters;
+    const wrong = wrongFormat(request);
+    if (wrong) return this.#malformed(peer, "Register", wrong, "4.15");
     const objectLinks = Buffer.from(request.payload).toString("utf8");
     let structure: Structure;
     try {
@@ -205,6 +208,8 @@ export class RegistrationEndpoint {
       if (!parsed.ok) return this.#malformed(peer, "Update", parsed.message, parsed.code);
       let links: RegistrationChange["links"] = null;
       if (request.payload.length > 0) {
+        const wrong = wrongFormat(request);
+        if (wrong) return this.#malformed(peer, "Update", wrong, "4.15");
         try {
           links = mergeLinks(registration, Buffer.from(request.payload).toString("utf8"));
         } catch (error) {
@@ -390,6 +395,13 @@ function newType(device: DeviceFacts, told: string | undefined): string | null {
   const endpointType = told?.slice(0, MAX_TYPE) ?? "";
   if (endpointType === "" || endpointType === device.endpointType) return null;
   return endpointType === NO_TYPE && device.endpointType !== "" ? null : endpointType;
+}
+
+/** Links come in link format [LwM2M-Core 1.1.1 §6.2.1]; clients that do not say so mean it. */
+function wrongFormat({ contentFormat }: IncomingRequest): string | null {
+  return contentFormat === null || contentFormat === ContentFormat.link
+    ? null
+    : `The objects come in link format (40), not in content format ${contentFormat}.`;
 }
 
 /** A device without an object is none: the objects are what a Register is for [LwM2M-Core 1.1.1 §6.2.1]. */

@@ -7,15 +7,13 @@ import { newId } from "../ids";
 import { isUniqueViolation, tellGateway, transaction } from "../transaction";
 import { descriptionField, idField, validate } from "../validate";
 import { plainFingerprint } from "./directory-view";
+import { endpointNameField } from "./endpoint-name";
 import { customAttributesField } from "./update";
 
 export const createDeviceInput = z
   .object({
     /** The name it will come with; without one the entry waits for nobody. */
-    endpointName: z
-      .string()
-      .regex(/^[\x21-\x7e]{1,64}$/, "must be 1 to 64 printable ASCII characters")
-      .optional(),
+    endpointName: endpointNameField.optional(),
     name: descriptionField(128).default(""),
     description: descriptionField(2000).default(""),
     endpointType: descriptionField(64).default(""),

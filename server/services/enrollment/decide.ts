@@ -1,3 +1,5 @@
+import { endpointNameFault } from "../devices/endpoint-name";
+
 /** How many devices one developer certificate carries. */
 export const DEVELOPER_CERTIFICATE_DEVICES = 100;
 
@@ -70,6 +72,8 @@ export function decideEnrollment(
     );
 
   const endpointName = request.endpointName ?? commonName;
+  const fault = endpointNameFault(endpointName);
+  if (fault) return refused(`The endpoint name ${fault}.`);
   if (!nameFits(endpointName, certificate))
     return refused(
       `The endpoint name ${clip(endpointName)} does not fit the certificate, whose common name is ${clip(commonName)}.`,
@@ -125,8 +129,8 @@ export function decideUnsecured(
 ): EnrollmentDecision {
   const { endpointName } = request;
   if (!endpointName) return refused("A device without transport security has to name itself (ep).");
-  if (endpointName.length > 128 || !/^[\x21-\x7e]+$/.test(endpointName))
-    return refused("The endpoint name is empty, longer than 128 characters or not printable ASCII.");
+  const fault = endpointNameFault(endpointName);
+  if (fault) return refused(`The endpoint name ${fault}.`);
   const device = directory.byIdentity(accountId, `ep:${endpointName}`);
   if (device?.secured)
     return refused(
@@ -137,12 +141,11 @@ export function decideUnsecured(
 }
 
 function nameFits(endpointName: string, { developer, commonName }: EnrollmentCertificate): boolean {
-  if (endpointName === commonName) return commonName !== "";
+  if (endpointName === commonName) return true;
   return (
     developer &&
-    endpointName.length <= 128 &&
     endpointName.startsWith(commonName) &&
-    /^[-._:][\x21-\x7e]+$/.test(endpointName.slice(commonName.length))
+    /^[-._:]./u.test(endpointName.slice(commonName.length))
   );
 }
 

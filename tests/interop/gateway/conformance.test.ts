@@ -206,9 +206,26 @@ describe("Register", () => {
     },
   );
 
-  it("REG-20: whatever the format of the links is called", async () => {
-    const options = [option("Content-Format", uint(TLV))];
-    expect((await register(await open(), newName(), [], { options })).code).toBe("2.01");
+  it("REG-20: in link format, whether it says so or not", async () => {
+    const as = (format: number) => ({ options: [option("Content-Format", uint(format))] });
+    for (const format of [TLV, 0, 110, 65535]) {
+      const endpointName = newName();
+      const answer = await register(await open(), endpointName, [], as(format));
+      expect([format, answer.code, answer.text]).toEqual([format, "4.15", expect.stringContaining("(40)")]);
+      expect(await gateway.db.device.count({ where: { endpointName } })).toBe(0);
+    }
+    const { device, location } = await registered();
+    expect((await device.ask({ path: location, payload: "</3/0>", ...as(TLV) })).code).toBe("4.15");
+    expect((await device.ask({ path: location, payload: "</3/0>", ...as(40) })).code).toBe("2.04");
+    // Pelion's client calls what it does not send text.
+    expect((await device.ask({ path: location, ...as(0) })).code).toBe("2.04");
+  });
+
+  it.each(["Küche 3, oben", "灯", "with space"])("takes %s for a name", async (name) => {
+    const endpointName = `${name} ${newName()}`;
+    const { device, location } = await registered([], endpointName);
+    expect((await device.ask({ path: location })).code).toBe("2.04");
+    expect(await register(await open(), `${endpointName}\t`)).toMatchObject({ code: "4.00" });
   });
 
   it("REG-26: nobody takes the name of a device with a certificate, which stays as it is", async () => {

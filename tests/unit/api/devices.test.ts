@@ -190,7 +190,8 @@ describe("a directory entry", () => {
       (await bench.call(bench.b.developer, "POST", "/v3/devices", { endpoint_name: "early" })).status,
     ).toBe(201);
     for (const bad of [
-      { endpoint_name: "a b" },
+      { endpoint_name: "a\nb" },
+      { endpoint_name: "x".repeat(129) },
       { ca_id: "x" },
       { ca_id: newId() },
       { device_key: "a".repeat(64) },

@@ -81,7 +81,7 @@ describe("enrollment with a certificate", () => {
 
   it("refuses a name that is not the certificate's", () => {
     for (const certificate of [developer, factory])
-      for (const endpointName of ["cafeteria", "beef", "caf", "cafe-", "cafe- x", "CAFE"])
+      for (const endpointName of ["cafeteria", "beef", "caf", "cafe-", "cafe x", "CAFE"])
         expect(decideEnrollment(certificate, { ...asks, endpointName }, directory([])).kind).toBe("refused");
   });
 
@@ -180,8 +180,24 @@ describe("enrollment with a certificate", () => {
 describe("enrollment without transport security", () => {
   it("takes a name, and nothing else", () => {
     expect(decideUnsecured(ACCOUNT, { ...asks, endpointName: "lamp" }, directory([])).kind).toBe("new");
-    for (const endpointName of [null, "", "with space", "ä", "x".repeat(129)])
-      expect(decideUnsecured(ACCOUNT, { ...asks, endpointName }, directory([])).kind).toBe("refused");
+    expect(decideUnsecured(ACCOUNT, { ...asks, endpointName: null }, directory([])).kind).toBe("refused");
+  });
+
+  it("takes and refuses the same names as a certificate", () => {
+    const kinds = (endpointName: string) => [
+      decideUnsecured(ACCOUNT, { ...asks, endpointName }, directory([])).kind,
+      decideEnrollment({ ...factory, commonName: endpointName }, asks, directory([])).kind,
+      decideEnrollment(
+        { ...developer, commonName: "n" },
+        { ...asks, endpointName: `n-${endpointName}` },
+        directory([]),
+      ).kind,
+    ];
+    for (const name of ["with space", "ä", "Küche 3", "灯", "🏭", "x".repeat(126), "urn:dev:os:1"])
+      expect([name, ...kinds(name)]).toEqual([name, "new", "new", "new"]);
+    for (const name of ["x".repeat(129), "line\nbreak", "bell\x07", "line\u2028separator"])
+      expect([name, ...kinds(name)]).toEqual([name, "refused", "refused", "refused"]);
+    for (const name of ["", " "]) expect(kinds(name).slice(0, 2)).toEqual(["refused", "refused"]);
   });
 
   it("does not let anybody pose as a device that has a certificate [SEC-43]", () => {
