@@ -239,19 +239,22 @@ type AuditedFields = Record<
 
 /** Reads the first certificate of a PEM; says in words why it cannot be trusted. */
 function readCertificate(accountId: string, text: string, proof: string | undefined) {
-  const [der, ...chain] = [
+  const chain = [
     ...text.matchAll(/-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----/g),
   ].map(([, body = ""]) => Buffer.from(body, "base64"));
+  const [der] = chain;
   if (!der) throw invalid("certificate", "is no PEM certificate");
   let facts: ReturnType<typeof parseCertificate>;
+  let certificates: X509Certificate[];
   try {
     facts = parseCertificate(der);
+    certificates = chain.map((one) => new X509Certificate(one));
   } catch (error) {
     throw invalid("certificate", `cannot be read: ${(error as Error).message}`);
   }
   if (!facts.isCa) throw invalid("certificate", "is not the certificate of a CA");
   return {
-    proven: isProven(accountId, der, proof) || isIssuedFor(accountId, [der, ...chain]),
+    proven: isProven(accountId, der, proof) || isIssuedFor(accountId, certificates),
     certificate: Uint8Array.from(der),
     fingerprint: fingerprint(der),
     subject: facts.subjectText,
@@ -264,9 +267,9 @@ function readCertificate(accountId: string, text: string, proof: string | undefi
 /** Whether a signature of the account's id by the key of the certificate was given; throws when it is of another key. */
 function isProven(accountId: string, der: Uint8Array, proof: string | undefined): boolean {
   if (!proof) return false;
-  const { publicKey } = new X509Certificate(der);
   let holds = false;
   try {
+    const { publicKey } = new X509Certificate(der);
     holds = verify("sha256", Buffer.from(accountId), publicKey, Buffer.from(proof, "base64"));
   } catch {
     // A key that signs otherwise.
@@ -276,8 +279,7 @@ function isProven(accountId: string, der: Uint8Array, proof: string | undefined)
 }
 
 /** Whether a chain from the CA down ends with a certificate that was made for the account: its common name is its id. */
-function isIssuedFor(accountId: string, chain: readonly Buffer[]): boolean {
-  const certificates = chain.map((der) => new X509Certificate(der));
+function isIssuedFor(accountId: string, certificates: readonly X509Certificate[]): boolean {
   const leaf = certificates.at(-1);
   if (certificates.length < 2 || !leaf) return false;
   const linked = certificates.every((one, n) => {

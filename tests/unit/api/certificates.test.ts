@@ -206,6 +206,8 @@ describe("trusted certificates", () => {
       body("nothing"),
       body("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"),
       body(toPem(portal.certificate, "CERTIFICATE")),
+      body(`${pem}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----`),
+      body(`${pem}${pem.slice(0, pem.length / 2)}\n-----END CERTIFICATE-----`),
       body(pem, { service: "other" }),
       body(pem, { status: "ON" }),
     ])
