@@ -63,7 +63,7 @@ export class Admissions {
     private readonly directory: Directory,
     private readonly db: PrismaClient,
     private readonly clock: Clock,
-    private readonly trust: Pick<TrustBook, "holders">,
+    private readonly trust: Pick<TrustBook, "holders" | "soleHolder">,
     private readonly turns: Turns,
   ) {}
 
@@ -238,12 +238,10 @@ export class Admissions {
           ? `The account ${whose} has switched off the CA of its certificate.`
           : `The account ${whose} does not trust the CA of its certificate.`;
     if (own) return { accountId: own.accountId, caId: own.caId, message };
-    const [first, ...others] = holders;
     // What somebody else names or claims is not told to the one that holds the CA, and nothing to one of several.
     if (accountId !== null && !proven) return { accountId, caId: null, message };
-    return first && others.length === 0
-      ? { accountId: first.accountId, caId: first.caId, message }
-      : { accountId: null, caId: null, message };
+    const sole = this.trust.soleHolder(caId);
+    return { accountId: sole?.accountId ?? null, caId: sole?.caId ?? null, message };
   }
 
   async #account(named: string | null): Promise<string | null> {

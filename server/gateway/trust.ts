@@ -27,8 +27,8 @@ export class TrustBook {
   #active: ReadonlySet<string> = new Set();
   /** All of them as if they were active, to tell what a refused chain rests on. */
   #known: readonly Anchor[] = [];
-  /** Which CA each of them is of: certificates of one CA need not be the same. */
-  #authorities: ReadonlyMap<string, string> = new Map();
+  /** All that are of one CA, by the id of each: certificates of one CA need not be the same. */
+  #sharing: ReadonlyMap<string, readonly TrustAnchor[]> = new Map();
 
   /** @param deviceCa DER of the CA that issues LwM2M certificates here. */
   constructor(
@@ -56,8 +56,7 @@ export class TrustBook {
    * whose a device is; the first is the one that was first.
    */
   holders(caId: string): { accountId: string; caId: string; active: boolean; proven: boolean }[] {
-    const authority = this.#authorities.get(caId);
-    const all = this.#all.filter(({ id }) => this.#authorities.get(id) === authority);
+    const all = this.#sharing.get(caId) ?? [];
     const proven = all.filter(({ enrollmentMode }) => !enrollmentMode);
     return (proven.length > 0 ? proven : all).map(({ id, accountId, status, enrollmentMode }) => ({
       accountId,
@@ -68,9 +67,9 @@ export class TrustBook {
   }
 
   /** The account that alone trusts this CA; null where several do. */
-  soleHolder(caId: string): { accountId: string; caId: string } | null {
+  soleHolder(caId: string): { accountId: string; caId: string; proven: boolean } | null {
     const [first, ...others] = this.holders(caId);
-    return first && others.length === 0 ? { accountId: first.accountId, caId: first.caId } : null;
+    return first && others.length === 0 ? first : null;
   }
 
   /** Reads the trusted certificates again; returns the ids of those that are trusted no longer. */
@@ -80,7 +79,7 @@ export class TrustBook {
       ...anchor,
       owner: anchor.enrollmentMode ? null : anchor.accountId,
     }));
-    this.#authorities = new Map(this.#all.map(({ id, certificate }) => [id, authorityOf(certificate)]));
+    this.#sharing = byCa(this.#all);
     this.#known = this.#all.map(({ status: _, ...anchor }) => anchor);
     this.#bootstrap = this.#onePerCa(this.#all.filter(({ service }) => service === "bootstrap"));
     this.#lwm2m = this.#all.filter(({ service }) => service === "lwm2m");
@@ -195,17 +194,30 @@ export class TrustBook {
 
   /** The account that all devices of a CA belong to; null where each has to be told apart. */
   #ownerOf({ id }: TrustAnchor): string | null {
-    const [first, ...others] = this.holders(id);
-    return first?.proven && others.length === 0 ? first.accountId : null;
+    const holder = this.soleHolder(id);
+    return holder?.proven ? holder.accountId : null;
   }
 
   /** Of several accounts that trust one CA, one stands for all in the place of the first: an active one, if there is. */
   #onePerCa(anchors: readonly TrustAnchor[]): TrustAnchor[] {
-    const chosen = new Map<string, TrustAnchor>();
+    const chosen = new Map<unknown, TrustAnchor>();
     for (const anchor of anchors) {
-      const place = anchor.developer ? anchor.id : `${this.#authorities.get(anchor.id)}`;
+      const place = anchor.developer ? anchor.id : this.#sharing.get(anchor.id);
       if (chosen.get(place)?.status !== "ACTIVE") chosen.set(place, anchor);
     }
     return [...chosen.values()];
   }
+}
+
+function byCa(anchors: readonly TrustAnchor[]): Map<string, readonly TrustAnchor[]> {
+  const authorities = new Map<string, TrustAnchor[]>();
+  const sharing = new Map<string, readonly TrustAnchor[]>();
+  for (const anchor of anchors) {
+    const authority = authorityOf(anchor.certificate);
+    const all = authorities.get(authority) ?? [];
+    authorities.set(authority, all);
+    all.push(anchor);
+    sharing.set(anchor.id, all);
+  }
+  return sharing;
 }
