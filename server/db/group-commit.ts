@@ -67,8 +67,10 @@ const TROUBLE_MS = 90_000;
 
 interface Item {
   row: object;
-  written: (() => void)[];
+  written: readonly (() => void)[];
 }
+
+const NOBODY: Item["written"] = [];
 
 /** The rows of one statement; of those with one key only the one that counts. */
 class Rows {
@@ -83,19 +85,22 @@ class Rows {
     return this.#keyed?.size ?? this.#list.length;
   }
 
-  add(row: object, written: readonly (() => void)[] = []): void {
-    const item = { row, written: [...written] };
+  add(row: object, written = NOBODY): void {
+    const item: Item = { row, written };
     if (!this.#keyed || !this.statement.key) {
       this.#list.push(item);
       return;
     }
     const key = this.statement.key(row as never);
     const former = this.#keyed.get(key);
-    if (former && this.#rank(former.row) > this.#rank(row)) {
-      former.written.push(...written);
-      return;
+    if (former) {
+      const told = [...former.written, ...written];
+      if (this.#rank(former.row) > this.#rank(row)) {
+        former.written = told;
+        return;
+      }
+      item.written = told;
     }
-    if (former) item.written.unshift(...former.written);
     // The last row goes behind the earlier ones of other keys, as it came.
     this.#keyed.delete(key);
     this.#keyed.set(key, item);
@@ -123,9 +128,10 @@ export class GroupCommit {
   #units: Unit[] = [];
   #notes = new Map<Statement<never>, Rows>();
   #noted = 0;
-  /** When the oldest note came, when the first of them has to be on disk, and when rows were last committed that somebody waited for. */
+  /** When the oldest note came, and by when all of them have to be on disk. */
   #notedSince = 0;
   #notesDue = 0;
+  /** When rows were last committed that somebody waited for. */
   #committedAt = Number.NEGATIVE_INFINITY;
   #timer: { timer: Timer; due: number } | null = null;
   #running: Promise<void> | null = null;
@@ -217,7 +223,7 @@ export class GroupCommit {
     return this.#units.length + this.#noted;
   }
 
-  #keep(statement: Statement<never>, row: object, written?: readonly (() => void)[]): void {
+  #keep(statement: Statement<never>, row: object, written?: Item["written"]): void {
     let rows = this.#notes.get(statement);
     if (!rows) this.#notes.set(statement, (rows = new Rows(statement)));
     const before = rows.size;

@@ -1,10 +1,6 @@
-import { randomFillSync } from "node:crypto";
-
-const RANDOM_BYTES = 10 * 512;
+import { randomView } from "@/server/transport/random";
 
 interface Ids {
-  random: Buffer;
-  used: number;
   lastMs: number;
   counter: number;
 }
@@ -12,7 +8,7 @@ interface Ids {
 // The portal is two module graphs in one process, and their ids sort together; a simulation begins each run anew.
 const IDS = Symbol.for("gangway.ids");
 const holder = globalThis as { [IDS]?: Ids };
-holder[IDS] ??= { random: Buffer.alloc(RANDOM_BYTES), used: RANDOM_BYTES, lastMs: 0, counter: 0 };
+holder[IDS] ??= { lastMs: 0, counter: 0 };
 const ids = holder[IDS];
 
 /**
@@ -27,12 +23,7 @@ export function newId(now = Date.now()): string {
     ids.lastMs += 1;
     ids.counter = 0;
   }
-  if (ids.used + 8 > ids.random.length) {
-    randomFillSync(ids.random);
-    ids.used = 0;
-  }
-  const tail = ids.random.toString("hex", ids.used, ids.used + 8);
-  ids.used += 8;
+  const tail = randomView(8).toString("hex");
   return ids.lastMs.toString(16).padStart(12, "0") + ids.counter.toString(16).padStart(4, "0") + tail;
 }
 

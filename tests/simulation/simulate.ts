@@ -72,9 +72,7 @@ async function inWorld<T>(options: Options, run: (scenario: Scenario, own: World
 
 /** What a process draws in advance, and counts on with, is drawn anew. */
 function forgetFormerRun(): void {
-  const holder = globalThis as unknown as Record<symbol, { used: number; lastMs?: number; counter?: number }>;
-  for (const name of ["gangway.random", "gangway.ids"]) {
-    const state = holder[Symbol.for(name)];
-    if (state) Object.assign(state, { used: Number.POSITIVE_INFINITY, lastMs: 0, counter: 0 });
-  }
+  const holder = globalThis as unknown as Record<symbol, object | undefined>;
+  Object.assign(holder[Symbol.for("gangway.random")] ?? {}, { used: Number.POSITIVE_INFINITY });
+  Object.assign(holder[Symbol.for("gangway.ids")] ?? {}, { lastMs: 0, counter: 0 });
 }
