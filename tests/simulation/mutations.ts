@@ -123,9 +123,8 @@ export const MUTATIONS: readonly Mutation[] = [
     faults: "wiped=10,powerCuts=10,killedBefore=0.05",
     patches: [
       [
-        `if (!stored && created) this.directory`,
-        `if (!stored && leftover) this.directory.leaveUnfinished(device, peer.remote.address);
-          if (!stored && created) this.directory`,
+        `const leftover = this.directory.takeUnfinished(device, peer.remote.address);`,
+        `const leftover = false;`,
       ],
     ],
   },

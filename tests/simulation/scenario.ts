@@ -501,14 +501,11 @@ export class Scenario {
     }
     while (world.now < start + withinMs && took.some(({ ms }) => ms === Number.POSITIVE_INFINITY)) {
       await world.run(world.now + 100);
-      for (const [n, device] of devices.entries())
-        if (device.registered)
-          Object.assign(took[n] as object, { ms: Math.min(took[n]?.ms ?? 0, world.now - start) });
+      for (const one of took) if (devices[one.lost]?.registered) one.ms = Math.min(one.ms, world.now - start);
     }
     // What was lost last of all may have been the answer to Register.
     await world.run(start + withinMs);
-    for (const [n, device] of devices.entries())
-      if (!device.registered) Object.assign(took[n] as object, { ms: Number.POSITIVE_INFINITY });
+    for (const one of took) if (!devices[one.lost]?.registered) one.ms = Number.POSITIVE_INFINITY;
     return took.slice(0, Math.max(...devices.map(({ place }) => place.carried)));
   }
 

@@ -98,6 +98,53 @@ async function eventually(done: () => boolean | Promise<boolean>): Promise<void>
   while (!(await done())) await settle();
 }
 
+/** A server with one client behind a proxy, from which it has had one record. */
+async function behindProxy(
+  options: Partial<DtlsListenOptions> = {},
+  clientOptions: Parameters<typeof connect>[1] = {},
+) {
+  const running = await start(options);
+  const proxy = await UdpProxy.start(running.port);
+  closers.push(() => proxy.close());
+  const client = await connect(proxy.port, clientOptions);
+  const fromServer = inbox(client);
+  const peer = await running.peers.next();
+  const fromClient = inbox(peer);
+  client.send(text("here"));
+  await fromClient.next();
+  return { ...running, proxy, client, fromServer, peer, fromClient };
+}
+
+type Roaming = Awaited<ReturnType<typeof behindProxy>>;
+
+/** The client speaks from another port, and is answered there. */
+async function moves({ proxy, client, peer, fromClient, fromServer }: Roaming): Promise<void> {
+  await proxy.move();
+  client.send(text("there"));
+  expect(await fromClient.next()).toBe("there");
+  expect(peer.remote.port).toBe(proxy.outside);
+  peer.send(text("seen"));
+  expect(await fromServer.next()).toBe("seen");
+}
+
+/** The server is started anew on what it stored, and the client speaks from yet another port. */
+async function movesOverRestart(
+  { listener, proxy, client, peer, fromServer }: Roaming,
+  store: MemoryStore,
+): Promise<Running> {
+  await listener.close();
+  const again = await start({ store });
+  proxy.server = again.port;
+  await proxy.move();
+  client.send(text("after the restart"));
+  const restored = await again.peers.next();
+  expect(restored.id).toBe(peer.id);
+  expect(restored.remote.port).toBe(proxy.outside);
+  restored.send(text("still you"));
+  expect(await fromServer.next()).toBe("still you");
+  return again;
+}
+
 async function rawSocket(onmessage: (datagram: Buffer) => void = () => {}, address = "127.0.0.1") {
   const socket = createSocket("udp4");
   await new Promise<void>((resolve) => socket.bind(0, address, resolve));
@@ -409,22 +456,11 @@ describe("a second handshake from the same address", () => {
 });
 
 describe("sessions on disk", () => {
-  async function established(
+  const established = (
     store: MemoryStore,
     clock: Clock = systemClock,
     options: Parameters<typeof connect>[1] = {},
-  ) {
-    const running = await start({ store, clock });
-    const proxy = await UdpProxy.start(running.port);
-    closers.push(() => proxy.close());
-    const client = await connect(proxy.port, options);
-    const fromServer = inbox(client);
-    const peer = await running.peers.next();
-    const fromClient = inbox(peer);
-    client.send(text("up"));
-    await fromClient.next();
-    return { ...running, proxy, client, fromServer, peer, fromClient };
-  }
+  ) => behindProxy({ store, clock }, options);
 
   it("goes on after a restart without a new handshake, with the same id and identity", async () => {
     const store = new MemoryStore();
@@ -635,46 +671,17 @@ describe("sessions on disk", () => {
 });
 
 describe("a session without a connection id", () => {
-  /** A server with one device behind a proxy, and its last record. */
-  async function roaming(options: Partial<DtlsListenOptions> = {}) {
-    const running = await start(options);
-    const proxy = await UdpProxy.start(running.port);
-    closers.push(() => proxy.close());
-    const client = await connect(proxy.port);
-    const fromServer = inbox(client);
-    const peer = await running.peers.next();
-    const fromClient = inbox(peer);
-    client.send(text("here"));
-    await fromClient.next();
-    return { ...running, proxy, client, fromServer, peer, fromClient };
-  }
-
   afterEach(() => void vi.restoreAllMocks());
 
   it("goes on from another port of its address, also over a restart", async () => {
     const store = new MemoryStore();
-    const { proxy, client, peer, peers, failures, listener, fromClient, fromServer } = await roaming({
-      store,
-    });
+    const roaming = await behindProxy({ store });
+    const { proxy, peer, peers, failures } = roaming;
     expect(proxy.toServer.at(-1)?.[0]).toBe(23);
-    await proxy.move();
-    client.send(text("there"));
-    expect(await fromClient.next()).toBe("there");
-    expect(peer.remote.port).toBe(proxy.outside);
-    peer.send(text("seen"));
-    expect(await fromServer.next()).toBe("seen");
+    await moves(roaming);
     expect(store.rows.get(peer.id)?.port).toBe(proxy.outside);
 
-    await listener.close();
-    const again = await start({ store });
-    proxy.server = again.port;
-    await proxy.move();
-    client.send(text("after the restart"));
-    const restored = await again.peers.next();
-    expect(restored.id).toBe(peer.id);
-    expect(restored.remote.port).toBe(proxy.outside);
-    restored.send(text("still you"));
-    expect(await fromServer.next()).toBe("still you");
+    const again = await movesOverRestart(roaming, store);
     expect([peers.all.length, again.peers.all.length]).toEqual([1, 1]);
     expect([...failures.all, ...again.failures.all]).toEqual([]);
     const hellos = proxy.toServer.filter((datagram) => datagram[0] === 22 && datagram[13] === 1);
@@ -682,7 +689,7 @@ describe("a session without a connection id", () => {
   });
 
   it("takes what was on its way from the old port, and stays at the new one", async () => {
-    const { proxy, client, peer, fromClient } = await roaming();
+    const { proxy, client, peer, fromClient } = await behindProxy();
     let late: Buffer | null = null;
     proxy.pass = (datagram) => {
       late ??= datagram;
@@ -701,7 +708,7 @@ describe("a session without a connection id", () => {
   });
 
   it("does not follow a record that is replayed or forged, and says nothing to it", async () => {
-    const { proxy, client, peer, port, failures, fromClient } = await roaming();
+    const { proxy, client, peer, port, failures, fromClient } = await behindProxy();
     const home = peer.remote.port;
     const captured = proxy.toServer.at(-1) as Buffer;
     const forged = Buffer.from(captured);
@@ -724,7 +731,7 @@ describe("a session without a connection id", () => {
   });
 
   it("is not looked for from another IP address", async () => {
-    const { proxy, client, peer, port, failures, fromClient } = await roaming();
+    const { proxy, client, peer, port, failures, fromClient } = await behindProxy();
     const before = proxy.toServer.length;
     proxy.pass = () => false;
     client.send(text("lost"));
@@ -742,7 +749,7 @@ describe("a session without a connection id", () => {
 
   it("is known again in a flood of strangers from its address, which costs a bounded number of tries", async () => {
     const clock = new FakeClock(Date.now());
-    const { proxy, client, peer, port, fromClient } = await roaming({ clock });
+    const { proxy, client, peer, port, fromClient } = await behindProxy({ clock });
     const socket = await rawSocket();
     const forged = Buffer.from(proxy.toServer.at(-1) as Buffer);
     let opened = 0;
@@ -779,36 +786,15 @@ describe("connection id", () => {
     ["an id that our records carry in the draft's form", Uint8Array.of(0xca, 0xfe, 0x01), "draft"],
   ] as const)("follows a change of address with %s, also over a restart", async (_what, cid, cidForm) => {
     const store = new MemoryStore();
-    const { peers, port, listener } = await start({ store });
-    const proxy = await UdpProxy.start(port);
-    closers.push(() => proxy.close());
-    const client = await connect(proxy.port, { cid, cidForm });
-    const fromServer = inbox(client);
-    const peer = await peers.next();
-    const fromClient = inbox(peer);
-    client.send(text("here"));
-    await fromClient.next();
+    const roaming = await behindProxy({ store }, { cid, cidForm });
+    const { proxy } = roaming;
     expect(proxy.toServer.at(-1)?.[0]).toBe(25);
-    await proxy.move();
-    client.send(text("there"));
-    expect(await fromClient.next()).toBe("there");
-    expect(peer.remote.port).toBe(proxy.outside);
-    peer.send(text("seen"));
-    expect(await fromServer.next()).toBe("seen");
+    await moves(roaming);
     const last = proxy.toClient.at(-1) as Buffer;
     expect(last[0]).toBe(cid === true ? 23 : 25);
     if (cid !== true) expect(last.subarray(11, 14)).toEqual(Buffer.from(cid));
 
-    await listener.close();
-    const again = await start({ store });
-    proxy.server = again.port;
-    await proxy.move();
-    client.send(text("after the restart"));
-    const restored = await again.peers.next();
-    expect(restored.id).toBe(peer.id);
-    expect(restored.remote.port).toBe(proxy.outside);
-    restored.send(text("still you"));
-    expect(await fromServer.next()).toBe("still you");
+    await movesOverRestart(roaming, store);
   });
 
   it("does not follow a record that is replayed or forged from elsewhere", async () => {
